@@ -1,0 +1,232 @@
+"""Typed, validated settings.  One TOML or YAML file holds a whole training run.
+
+Every setting is also a flag of ``molf-engine train`` under its dotted name (``--flow.experts 8``).  Paths are relative to the
+file that names them.  ``published`` widths are those of the released network (``configs/published.toml``).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from molf_engine.errors import ConfigError
+
+Units = Literal["log1p", "log1p-cp10k"]
+Position = Literal["grid-2d", "row-order", "none"]
+
+
+class _Settings(BaseModel):
+    # use_attribute_docstrings: the text under a field is its description, in --help and in the schema.
+    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True, frozen=True)
+
+
+class DataConfig(_Settings):
+    """Which sections to learn from, and how their counts are read."""
+
+    path: Path | None = None
+    """HEST-layout folder (st/, wsis/, metadata/) or prepared corpus. `--data` overrides it."""
+    sections: tuple[str, ...] = ()
+    """Ids of the sections to train on, the validation sections included; empty: every section in the folder."""
+    validation: tuple[str, ...] = ()
+    """Ids held out of the weights: early stopping and the choice of the guidance scale use them."""
+    test: tuple[str, ...] = ()
+    """Ids scored once, when everything is chosen; their figures go into the card."""
+    min_counts: float = Field(100, ge=0)
+    """Spots with fewer counts in all are left out of training and scoring, and counted."""
+    units: Units = "log1p-cp10k"
+    """Scale the network learns: `log1p` of raw counts (published), or composition and depth apart."""
+    panel: str = "molf-1386"
+    """Gene panel: `molf-1386` (the paper's), `hallmark`, or a file with one symbol a line."""
+
+
+class PatchConfig(_Settings):
+    """What one patch is, in um: never in pixels alone."""
+
+    size_um: float = Field(112.0, gt=0)
+    """Side of a patch. 112 um is 224 px at 0.5 um per pixel, the patch of HEST-1k."""
+    stride_um: float | None = Field(None, gt=0)
+    """Distance between patch centres on a grid; none: the side of a patch, without overlap."""
+
+
+class EncoderConfig(_Settings):
+    """What turns the image of a patch into features."""
+
+    name: str = "builtin"
+    """`builtin` needs no download. Others: see `molf-engine doctor`."""
+
+
+class VAEConfig(_Settings):
+    """Gene VAE (stage 1). Defaults are ours; the published widths are in configs/published.toml."""
+
+    latent: int = Field(32, ge=1)
+    """Width of the latent space in which the flow runs."""
+    width: int = Field(128, ge=4)
+    """Width of the encoder layer and of the first decoder layer (the second is twice as wide)."""
+    heads: int = Field(4, ge=1)
+    feedforward: int = Field(256, ge=1)
+    dropout: float = Field(0.1, ge=0, lt=1)
+    gene_dropout: float = Field(0.15, ge=0, lt=1)
+    """Share of the input entries set to zero at random; the loss still covers them."""
+    latent_noise: float = Field(0.1, ge=0)
+    """Standard deviation of the noise added to the latent in training."""
+    kl_weight: float = Field(1e-7, ge=0)
+    standardise: bool = True
+    """Learn each gene in units of its training mean and sd (ours); false: plain values, final GELU (published)."""
+    depth_weight: float = Field(0.02, ge=0)
+    """Weight of log total counts in the loss, as a share of all genes together (`log1p-cp10k` only)."""
+
+
+class FlowConfig(_Settings):
+    """Velocity field and flow matching (stage 2)."""
+
+    velocity: Literal["moe", "dense", "attention"] = "moe"
+    """`moe`: sparse experts; `dense`: one network of the same number of parameters; `attention`: the paper's control."""
+    experts: int = Field(6, ge=1)
+    active: int = Field(2, ge=1)
+    """How many experts each patch uses (top-k)."""
+    expert_width: int = Field(64, ge=4)
+    expert_heads: int = Field(4, ge=1)
+    """Attention heads of `velocity = "attention"`; an expert sees one patch and needs none."""
+    expert_feedforward: int = Field(128, ge=1)
+    context_heads: int = Field(4, ge=1)
+    context_feedforward: int = Field(256, ge=1)
+    dropout: float = Field(0.1, ge=0, lt=1)
+    position: Position = "grid-2d"
+    """`grid-2d`: sinusoids of x, y in um; `row-order`: of the row in the file (published); `none`."""
+    guidance_dropout: Literal["patch-context", "slide-features"] = "patch-context"
+    """What is hidden to learn the unconditional branch: a patch's context vector (ours), or a slide's features (published)."""
+    guidance_dropout_rate: float = Field(0.1, ge=0, le=1)
+    code_dropout_rate: float = Field(0.1, ge=0, le=1)
+    """Share of slides whose cancer code is replaced by `Unknown`, so that the unknown code is trained."""
+    gate_noise: float = Field(0.01, ge=0)
+    gene_weight: float = Field(1.0, ge=0)
+    """Weight of the gene-consistency loss."""
+    balance_weight: float = Field(1.0, ge=0)
+    """Weight of the load-balancing loss."""
+    balance: Literal["switch", "cv"] = "switch"
+    per_patch_time: bool = True
+    """Draw t for each patch (ours) or once per slide (published)."""
+    source: Literal["unit", "matched"] = "unit"
+    """Spread of the noise that paths start from: 1 (ours), or that of the slide's latents (published, in training only)."""
+    zero_time_share: float = Field(0.25, ge=0, le=1)
+    """Share of the draws of t that are exactly 0, the only time that one Euler step visits."""
+
+
+class StageConfig(_Settings):
+    """One stage of training."""
+
+    epochs: int = Field(400, ge=1)
+    learning_rate: float = Field(5e-4, gt=0)
+    gate_learning_rate: float | None = Field(None, gt=0)
+    weight_decay: float = Field(0.01, ge=0)
+    warmup: float = Field(0.05, ge=0, le=1)
+    """Share of the steps over which the learning rate rises from 0; it then falls linearly to 0."""
+    clip: float = Field(1.0, gt=0)
+    patience: int = Field(50, ge=1)
+    """Stop after so many epochs without a better validation loss."""
+
+
+class TrainingConfig(_Settings):
+    """How both stages are trained."""
+
+    vae: StageConfig = StageConfig()
+    flow: StageConfig = StageConfig(gate_learning_rate=1e-4)
+    seed: int = 2026
+    device: str = "auto"
+    """`auto`, `cpu`, `cuda`, `mps`."""
+    precision: Literal["32-true", "bf16-mixed"] = "32-true"
+    ema: float = Field(0.99, ge=0, lt=1)
+    """Decay of the moving average of the stage-2 weights that is validated and saved; 0: off."""
+    checkpoint_every: int = Field(10, ge=1)
+    """Epochs between two saved states."""
+
+
+class GuidanceConfig(_Settings):
+    """Filter-and-Rank (paper, eq. 11-12)."""
+
+    scales: tuple[float, ...] = (1.0, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0)
+    tolerance: float = Field(0.05, ge=0)
+    """tau: how much worse than the best Wasserstein distance a scale may be, relatively, and still be ranked."""
+
+
+class RunConfig(_Settings):
+    """A whole training run."""
+
+    name: str = "molf"
+    """Name of the model, shown to its users."""
+    description: str = ""
+    """For whom the model is and for whom it is not, in a sentence or two; opens the card."""
+    licence: str = "unstated"
+    """Licence of the trained weights, as the card says it."""
+    half: bool = False
+    """Store weights as float16: half the size on disk."""
+    data: DataConfig = DataConfig()
+    patch: PatchConfig = PatchConfig()
+    encoder: EncoderConfig = EncoderConfig()
+    vae: VAEConfig = VAEConfig()
+    flow: FlowConfig = FlowConfig()
+    training: TrainingConfig = TrainingConfig()
+    guidance: GuidanceConfig = GuidanceConfig()
+
+
+def read_settings(path: Path) -> dict[str, Any]:
+    """Settings of a TOML or YAML file as nested dictionaries, paths made absolute.
+
+    Raises
+    ------
+    ConfigError
+        If the file is missing, of another kind or cannot be parsed.
+    """
+    path = Path(path)
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"Cannot read the settings file {path}: {error}") from error
+    match path.suffix.lower():
+        case ".toml":
+            import tomllib
+
+            try:
+                values: Any = tomllib.loads(text)
+            except tomllib.TOMLDecodeError as error:
+                raise ConfigError(f"{path} is not valid TOML: {error}") from error
+        case ".yaml" | ".yml":
+            import yaml
+
+            try:
+                values = yaml.safe_load(text)
+            except yaml.YAMLError as error:
+                raise ConfigError(f"{path} is not valid YAML: {error}") from error
+        case suffix:
+            raise ConfigError(f"{path} ends in {suffix or 'nothing'}; a settings file is .toml, .yaml or .yml.")
+    if not isinstance(values, dict):
+        raise ConfigError(f"{path} holds no settings: it should be tables such as [data] and [flow].")
+    data = values.get("data")
+    if isinstance(data, dict) and data.get("path") is not None:
+        data["path"] = str((path.parent / str(data["path"])).resolve())
+    return values
+
+
+def validate(values: dict[str, Any], source: str = "the settings") -> RunConfig:
+    """Settings checked against :class:`RunConfig`; every mistake is named at once.
+
+    Raises
+    ------
+    ConfigError
+        With one line per mistake: its dotted name, what is wrong, what was given.
+    """
+    try:
+        return RunConfig.model_validate(values)
+    except ValidationError as error:
+        lines = [
+            f"  {'.'.join(str(part) for part in item['loc'])}: {item['msg']} (given: {item['input']!r})"
+            for item in error.errors()
+        ]
+        raise ConfigError(f"Mistakes in {source}:\n" + "\n".join(lines)) from error
+
+
+def load_config(path: Path) -> RunConfig:
+    """Read and validate one settings file.  Raises :class:`ConfigError`."""
+    return validate(read_settings(path), str(path))

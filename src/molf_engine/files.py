@@ -1,0 +1,74 @@
+"""Files are written beside their destination and renamed, so that nothing half-written is ever seen."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from molf_engine.errors import MolfError
+
+
+def refuse_existing(path: Path, overwrite: bool) -> None:
+    """Raise :class:`MolfError` if ``path`` exists and may not be replaced."""
+    if path.exists() and not overwrite:
+        raise MolfError(f"{path} exists already. Choose another name, or replace it with --overwrite.")
+
+
+@contextmanager
+def atomic_path(path: Path, *, overwrite: bool = True) -> Iterator[Path]:
+    """Yield a path beside ``path`` to write a file or folder to; it takes the name ``path`` when the block succeeds.
+
+    On an error, a full disk included, what was written is removed and the old file stays as it was.
+
+    Raises
+    ------
+    MolfError
+        If ``path`` exists and ``overwrite`` is false, or the operating system refuses to write there.
+    """
+    path = Path(path)
+    refuse_existing(path, overwrite)
+    # The suffix stays at the end: writers choose their format by it.
+    beside = path.with_name(f".{path.stem}-{uuid.uuid4().hex[:8]}{path.suffix}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield beside
+        _replace(beside, path)
+    except OSError as error:
+        if error.errno in _REFUSALS:
+            raise MolfError(f"Cannot write {path}: {_REFUSALS[error.errno]}.") from error
+        raise
+    finally:
+        _remove(beside)
+
+
+_REFUSALS = {
+    errno.ENOSPC: "the disk is full. Free some space, or choose a folder on another disk",
+    errno.EACCES: "permission denied. Choose a folder that you may write to",
+    errno.EPERM: "permission denied. Choose a folder that you may write to",
+    errno.EROFS: "the disk is read-only. Choose a folder that you may write to",
+    errno.ENOTDIR: "part of that path is a file, not a folder",
+    errno.EEXIST: "part of that path is a file, not a folder",
+}
+
+
+def _replace(source: Path, target: Path) -> None:
+    if target.is_dir():
+        # A folder cannot be renamed over a folder that holds something: move the old one aside first.
+        aside = target.with_name(f".{target.stem}-old-{uuid.uuid4().hex[:8]}")
+        target.rename(aside)
+        source.rename(target)
+        shutil.rmtree(aside, ignore_errors=True)
+    else:
+        os.replace(source, target)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
