@@ -1,0 +1,11 @@
+"""Gene panels, Hallmark programmes, human-mouse orthologs and the scales of expression.
+
+The tables are package data (``tables/``, with source and licence); nothing here knows slides or networks.
+"""
+
+from molf_engine.genes.hallmark import MIN_GENES, hallmark_scores, hallmark_sets, hallmark_sizes
+from molf_engine.genes.orthologs import orthologs
+from molf_engine.genes.panels import panel
+from molf_engine.genes.units import convert_units
+
+__all__ = ["MIN_GENES", "convert_units", "hallmark_scores", "hallmark_sets", "hallmark_sizes", "orthologs", "panel"]
