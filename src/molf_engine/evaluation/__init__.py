@@ -1,0 +1,1 @@
+"""Measures of a prediction, the choice of the guidance scale, and reports."""
