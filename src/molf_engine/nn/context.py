@@ -1,0 +1,101 @@
+"""Context of each patch (paper, section 3): its image, its neighbours' images, and the cancer code.
+
+The context depends neither on the latent nor on time: it is computed once per slide and branch.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from molf_engine.nn.layers import EncoderLayer
+from molf_engine.nn.position import position_table
+
+
+class Context(nn.Module):
+    """One encoder layer over the patches' features, then the cancer code.
+
+    The published cross-attention to the one token of the cancer code adds the same vector to every patch; it is learned here as
+    that vector, ``code``, one row per cancer code.
+
+    Parameters
+    ----------
+    features : int
+        D, width of the image features.
+    codes : int
+        K, number of cancer codes.
+    heads, feedforward, dropout
+        Of the encoder layer.
+    position : str
+        `grid-2d`, `row-order` or `none`.
+    null : str
+        What the unconditional branch lacks: `patch-context` (the context vector after the layer) or `slide-features` (the image
+        features before it, as published).
+    """
+
+    def __init__(
+        self,
+        features: int,
+        codes: int,
+        heads: int,
+        feedforward: int,
+        dropout: float = 0.1,
+        position: str = "grid-2d",
+        null: str = "patch-context",
+    ) -> None:
+        super().__init__()
+        if null not in ("patch-context", "slide-features"):
+            raise ValueError(f"unknown form of the null condition {null!r}")
+        self.position = position
+        self.null_form = null
+        self.null = nn.Parameter(torch.randn(features) * 0.02)
+        self.code = nn.Embedding(codes, features)
+        nn.init.normal_(self.code.weight, std=0.02)
+        self.drop = nn.Dropout(dropout)
+        self.layer = EncoderLayer(features, heads, feedforward, dropout)
+        self.norm = nn.LayerNorm(features)
+
+    def forward(self, features: Tensor, positions: Tensor, code: int, hidden: Tensor | None = None) -> Tensor:
+        """Context of the conditional branch.
+
+        Parameters
+        ----------
+        features : Tensor
+            Image features, (P, D).
+        positions : Tensor
+            Patch centres in um, (P, 2).
+        code : int
+            Index of the cancer code.
+        hidden : Tensor, optional
+            (P,) bool: patches whose image is withheld (guidance dropout).  With `slide-features` it holds for all or for none.
+
+        Returns
+        -------
+        Tensor
+            (P, D).
+        """
+        if hidden is not None and self.null_form == "slide-features":
+            features = torch.where(hidden[:, None], self.null, features)
+            hidden = None
+        local = self.layer(self.drop(self._placed(features, positions)))
+        if hidden is not None:
+            local = torch.where(hidden[:, None], self.null, local)
+        return self.norm(local + self.code.weight[code])
+
+    def unconditional(self, positions: Tensor, code: int) -> Tensor:
+        """Context of the unconditional branch: the image is unknown, the cancer code is not.
+
+        Returns
+        -------
+        Tensor
+            (1, D), the same for every patch, with `patch-context`; (P, D) with `slide-features`.
+        """
+        if self.null_form == "patch-context":
+            return self.norm(self.null + self.code.weight[code])[None]
+        features = self.null.expand(positions.shape[0], -1)
+        local = self.layer(self.drop(self._placed(features, positions)))
+        return self.norm(local + self.code.weight[code])
+
+    def _placed(self, features: Tensor, positions: Tensor) -> Tensor:
+        table = position_table(self.position, positions, features.shape[1])
+        return features if table is None else features + table

@@ -1,0 +1,84 @@
+"""Sinusoidal positions of patches: by their row in the file (published) or by their true place in um (ours)."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+LONGEST_UM = 20_000.0
+"""Longest wavelength of :func:`grid_sinusoids`, about the width of a tissue section."""
+
+SHORTEST_UM = 200.0
+"""Shortest wavelength of :func:`grid_sinusoids`, two patches."""
+
+
+def row_sinusoids(rows: Tensor, width: int) -> Tensor:
+    """Interleaved sine and cosine of the row number, base 10000 (as in the released network).
+
+    Parameters
+    ----------
+    rows : Tensor
+        Row numbers, (P,).
+    width : int
+        Columns of the table, even.
+
+    Returns
+    -------
+    Tensor
+        (P, width) float32.
+    """
+    exponents = torch.arange(0, width, 2, device=rows.device, dtype=torch.float32) / width
+    angles = rows.to(torch.float32)[:, None] * torch.pow(10_000.0, -exponents)
+    return torch.stack([angles.sin(), angles.cos()], dim=-1).flatten(1)[:, :width]
+
+
+def grid_sinusoids(positions: Tensor, width: int) -> Tensor:
+    """Sines and cosines of x and of y, from two patches to a whole section in wavelength.
+
+    Only differences of position reach the attention in a meaningful way, so the origin is put at the slide's centre: the same
+    tissue scanned elsewhere on the glass is the same tissue.
+
+    Parameters
+    ----------
+    positions : Tensor
+        Patch centres x, y in um, (P, 2).
+    width : int
+        Columns of the table; those beyond a multiple of 4 stay 0.
+
+    Returns
+    -------
+    Tensor
+        (P, width) float32.
+    """
+    count = width // 4
+    table = positions.new_zeros((positions.shape[0], width), dtype=torch.float32)
+    if count == 0 or positions.shape[0] == 0:
+        return table
+    centred = (positions - (positions.amin(0) + positions.amax(0)) / 2).to(torch.float32)
+    ramp = torch.linspace(0, 1, count, device=positions.device)
+    wavelengths = SHORTEST_UM * (LONGEST_UM / SHORTEST_UM) ** ramp
+    angles = centred[:, :, None] * (2 * torch.pi / wavelengths)
+    table[:, : 4 * count] = torch.cat([angles.sin(), angles.cos()], dim=-1).flatten(1)
+    return table
+
+
+def position_table(kind: str, positions: Tensor, width: int) -> Tensor | None:
+    """Table of one of the three kinds `grid-2d`, `row-order` and `none` (no table).
+
+    Parameters
+    ----------
+    kind : str
+        Name of the option.
+    positions : Tensor
+        Patch centres x, y in um, (P, 2); `row-order` reads only their number.
+    width : int
+        Columns of the table.
+    """
+    match kind:
+        case "grid-2d":
+            return grid_sinusoids(positions, width)
+        case "row-order":
+            return row_sinusoids(torch.arange(positions.shape[0], device=positions.device), width)
+        case "none":
+            return None
+    raise ValueError(f"unknown kind of position {kind!r}")
