@@ -1,0 +1,115 @@
+"""The VAE's decoder in numpy.
+
+A viewer decodes while a slider moves; it must not pay for importing torch, nor, on Windows, for importing it after Qt.  It is the
+same network as :meth:`molf_engine.nn.vae.GeneVAE.decode`; a test holds the two together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float32]
+
+
+class LatentDecoder:
+    """From latents to expression.
+
+    Parameters
+    ----------
+    tensors : mapping
+        Weights under their names in ``model.safetensors``.
+    measured : ndarray
+        (G,) bool; columns of genes that no training section measured are 0.
+    depth : bool
+        Whether the network has a last column for log(1 + total counts).
+    standardise : bool
+        See :class:`molf_engine.nn.vae.GeneVAE`.
+    """
+
+    def __init__(
+        self, tensors: Mapping[str, np.ndarray], measured: np.ndarray, *, depth: bool, standardise: bool
+    ) -> None:
+        def layer(number: int) -> tuple[Array, Array]:
+            name = f"vae.decoder.{number}"
+            return (
+                np.ascontiguousarray(tensors[f"{name}.weight"].T, dtype=np.float32),
+                tensors[f"{name}.bias"].astype(np.float32),
+            )
+
+        self._linear = [layer(0), layer(3)]
+        self._norm = [(tensors[f"vae.decoder.{n}.weight"], tensors[f"vae.decoder.{n}.bias"]) for n in (1, 4)]
+        self._out_weight = np.ascontiguousarray(tensors["vae.decoder.6.weight"], dtype=np.float32)
+        self._out_bias = tensors["vae.decoder.6.bias"].astype(np.float32)
+        self._centre = tensors["vae.centre"].astype(np.float32)
+        self._scale = tensors["vae.scale"].astype(np.float32)
+        self._measured = measured.astype(bool)
+        self._depth = depth
+        self._standardise = standardise
+
+    @property
+    def has_depth(self) -> bool:
+        """Whether :meth:`total` is available."""
+        return self._depth
+
+    def hidden(self, latent: np.ndarray) -> Array:
+        """Last hidden layer, (P, L) -> (P, H): all genes share it, so it is worth computing once."""
+        x = np.asarray(latent, dtype=np.float32)
+        for (weight, bias), (gain, shift) in zip(self._linear, self._norm, strict=True):
+            x = _gelu(_layer_norm(x @ weight + bias, gain, shift))
+        return x
+
+    def columns(self, hidden: Array, index: Sequence[int] | np.ndarray | None = None) -> Array:
+        """Expression of some genes from the last hidden layer.
+
+        Parameters
+        ----------
+        hidden : ndarray
+            (P, H), see :meth:`hidden`.
+        index : sequence of int, optional
+            Panel positions of the genes; all of them if not given.
+
+        Returns
+        -------
+        ndarray
+            (P, len(index)) in the model's units.
+        """
+        at = np.arange(self._measured.size) if index is None else np.asarray(index)
+        out = self._raw(hidden, at)
+        if self._standardise:
+            np.maximum(out, 0, out=out)
+        out[:, ~self._measured[at]] = 0
+        return out
+
+    def expression(self, latent: np.ndarray) -> Array:
+        """Expression of the whole panel, (P, L) -> (P, G)."""
+        return self.columns(self.hidden(latent))
+
+    def total(self, hidden: Array) -> Array:
+        """Total counts of each patch, (P, H) -> (P,).  Only if the network learned depth."""
+        if not self._depth:
+            raise ValueError("this model did not learn total counts")
+        log_total = self._raw(hidden, np.array([self._measured.size]))[:, 0]
+        # Extrapolating guidance must not run into overflow: exp(16) is far above any patch's count.
+        return np.expm1(np.clip(log_total, 0, 16))
+
+    def _raw(self, hidden: Array, at: np.ndarray) -> Array:
+        out = hidden @ self._out_weight[at].T + self._out_bias[at]
+        return self._centre[at] + self._scale[at] * out if self._standardise else _gelu(out)
+
+
+def _layer_norm(x: Array, gain: np.ndarray, shift: np.ndarray) -> Array:
+    x = x - x.mean(axis=1, keepdims=True)
+    x /= np.sqrt(np.square(x).mean(axis=1, keepdims=True) + 1e-5)
+    x *= gain
+    x += shift
+    return x
+
+
+def _gelu(x: Array) -> Array:
+    from scipy.special import erf
+
+    result: Array = 0.5 * x * (1 + erf(x * np.float32(0.7071067811865476)))
+    return result
