@@ -1,0 +1,183 @@
+"""Scores of a bundle and of its rivals on measured sections.  Nothing is fitted here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from molf_engine.baselines import RIVALS
+from molf_engine.bundle import Bundle
+from molf_engine.bundle.latents import slide_latents
+from molf_engine.data.expression import Expression
+from molf_engine.evaluation.metrics import mean_finite, pcc
+from molf_engine.files import atomic_path
+from molf_engine.flow.guidance import guide
+from molf_engine.genes import convert_units
+from molf_engine.genes.units import UNITS
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from molf_engine.nn.velocity import VelocityField
+
+MODELS = ("molf", *RIVALS)
+HVG = 50
+
+PROTOCOL = "Pearson correlation per gene over the spots of one section, mean over genes; sections are never pooled"
+
+Predictions = dict[str, dict[str, np.ndarray]]
+"""Model -> scale -> (S, G)."""
+
+
+@dataclass(frozen=True)
+class SectionScores:
+    """Per-gene PCC of every model on one section, in both scales.
+
+    ``pcc[model][units]`` is (G,), NaN where the gene was not measured or does not vary.
+    """
+
+    section: str
+    patient: str
+    seen: bool
+    """Whether training had other sections of this patient."""
+    spots: int
+    left_out: int
+    pcc: Mapping[str, Mapping[str, np.ndarray]]
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of a table of results."""
+
+    section: str
+    patient: str
+    seen: bool
+    spots: int
+    units: str
+    genes: str
+    n_genes: int
+    molf: float
+    ridge: float
+    mlp: float
+    depth: float
+
+
+def predict_models(
+    bundle: Bundle,
+    field: VelocityField,
+    features: np.ndarray,
+    positions: np.ndarray,
+    code: int,
+    guidance: float,
+) -> Predictions:
+    """Predictions of MoLF (conditional mean, guided) and of the rivals in both scales.
+
+    Parameters
+    ----------
+    features : ndarray
+        (S, D).
+    positions : ndarray
+        (S, 2), um.
+    """
+    latents = slide_latents(field, features, positions, code)
+    decoder = bundle.decoder()
+    hidden = decoder.hidden(guide(latents.conditional, latents.unconditional, np.float32(guidance)))
+    own, tensors = bundle.config.units, bundle.rivals()
+    rivals = {name: rival.from_tensors(_part(tensors, name)) for name, rival in RIVALS.items() if name != "depth"}
+    depth = {units: RIVALS["depth"].from_tensors(_part(tensors, f"depth.{units}")) for units in UNITS}
+    total = decoder.total(hidden) if decoder.has_depth else _total(depth[own].log_total(features))
+    predicted = {"molf": (decoder.columns(hidden), total)}
+    for name, rival in rivals.items():
+        predicted[name] = (rival.predict(features), _total(rival.log_total(features)))
+    results = {
+        name: {units: convert_units(values, totals, own, units) for units in UNITS}
+        for name, (values, totals) in predicted.items()
+    }
+    # A line on depth is fitted in the scale that it is scored in: it is the bar that tissue density alone sets.
+    results["depth"] = {units: rival.predict(features) for units, rival in depth.items()}
+    return results
+
+
+def score_section(
+    predictions: Predictions, expression: Expression, patient: str, *, seen: bool
+) -> SectionScores:
+    """Correlate predictions with what was measured."""
+    measured = {units: expression.in_units(units) for units in UNITS}
+    return SectionScores(
+        expression.section_id,
+        patient,
+        seen,
+        len(expression),
+        expression.left_out,
+        {
+            model: {units: pcc(values, measured[units], expression.measured) for units, values in scales.items()}
+            for model, scales in predictions.items()
+        },
+    )
+
+
+def table(scores: Sequence[SectionScores], genes: pd.DataFrame) -> list[Row]:
+    """Mean PCC of each section, scale and gene set.
+
+    Parameters
+    ----------
+    scores : sequence of SectionScores
+        One per section.
+    genes : DataFrame
+        A bundle's genes: the 50 most variable are chosen by their training sd in the scale that is scored.
+    """
+    rows = []
+    for score in scores:
+        for units in UNITS:
+            spread = genes[f"sd_{units}"].where(genes["measured"], -np.inf).to_numpy()
+            sets = {"panel": np.arange(len(genes)), f"HVG-{HVG}": np.argsort(-spread, kind="stable")[:HVG]}
+            for name, index in sets.items():
+                # A gene that one model predicts as a constant has no PCC there: compare on the genes that all can be scored on.
+                shared = np.all([np.isfinite(score.pcc[model][units][index]) for model in MODELS], axis=0)
+                means = {model: mean_finite(score.pcc[model][units][index][shared]) for model in MODELS}
+                rows.append(
+                    Row(score.section, score.patient, score.seen, score.spots, units, name, int(shared.sum()), **means)
+                )
+    return rows
+
+
+def as_records(rows: Sequence[Row]) -> list[dict[str, Any]]:
+    """Rows as plain dictionaries, figures rounded to 4 decimals, for JSON."""
+    return [
+        {name: round(value, 4) if isinstance(value, float) else value for name, value in asdict(row).items()} for row in rows
+    ]
+
+
+def mean_pcc_per_gene(scores: Sequence[SectionScores], units: str) -> np.ndarray:
+    """PCC of MoLF for each gene, mean over the sections that can score it, (G,)."""
+    stacked = np.array([score.pcc["molf"][units] for score in scores])
+    count = np.isfinite(stacked).sum(axis=0)
+    mean: np.ndarray = np.divide(np.nansum(stacked, axis=0), count, out=np.full(stacked.shape[1], np.nan), where=count > 0)
+    return mean
+
+
+def write_per_gene(path: Path, scores: Sequence[SectionScores], genes: pd.DataFrame) -> None:
+    """PCC of every gene, section, scale and model as CSV."""
+    import pandas as pd
+
+    tables = [
+        pd.DataFrame({"section": score.section, "units": units, "gene": genes.index}).assign(
+            **{model: score.pcc[model][units] for model in MODELS}
+        )
+        for score in scores
+        for units in UNITS
+    ]
+    with atomic_path(Path(path)) as beside:
+        pd.concat(tables).to_csv(beside, index=False, float_format="%.4f")
+
+
+def _total(log_total: np.ndarray) -> np.ndarray:
+    return np.exp(np.clip(log_total, 0, 16))
+
+
+def _part(tensors: Mapping[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:
+    return {name.removeprefix(f"{prefix}."): value for name, value in tensors.items() if name.startswith(f"{prefix}.")}

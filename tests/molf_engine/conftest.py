@@ -1,0 +1,45 @@
+"""A small world that the engine's tests share: simulated sections, and a bundle trained on them in seconds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from molf_engine.bundle import Bundle
+from molf_engine.config import RunConfig, validate
+from molf_engine.data.simulator import write_hest_folder
+from molf_engine.training.run import train
+
+
+@pytest.fixture(scope="session")
+def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Four simulated sections of one kind, about a hundred spots each."""
+    folder = tmp_path_factory.mktemp("corpus") / "sections"
+    write_hest_folder(folder, kinds=("SIM_A",), sections_per_kind=4, size_um=1300.0, seed=3)
+    return folder
+
+
+def tiny_settings(corpus: Path, **changes: object) -> RunConfig:
+    """Settings of a run that takes seconds."""
+    values = {
+        "name": "tiny",
+        "data": {"path": str(corpus), "validation": ["SIM_A_3"], "test": ["SIM_A_4"]},
+        "vae": {"latent": 8, "width": 32, "feedforward": 32},
+        "flow": {"expert_width": 16, "expert_feedforward": 32, "context_feedforward": 32},
+        "training": {"vae": {"epochs": 12}, "flow": {"epochs": 12, "gate_learning_rate": 1e-4}, "device": "cpu"},
+        "guidance": {"scales": [1.0, 2.0, 3.0]},
+    }
+    for name, value in changes.items():
+        section, _, key = name.partition("__")
+        if key:
+            values[section] = {**values[section], key: value}  # type: ignore[dict-item]
+        else:
+            values[section] = value
+    return validate(values)
+
+
+@pytest.fixture(scope="session")
+def tiny_bundle(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    """A trained bundle; treat it as read-only."""
+    return train(tiny_settings(corpus), tmp_path_factory.mktemp("bundles") / "tiny")

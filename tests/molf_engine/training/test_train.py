@@ -1,0 +1,135 @@
+"""Training from sections to a bundle."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from molf_engine.bundle import Bundle
+from molf_engine.bundle.bundle import read_tensors
+from molf_engine.errors import Cancelled, ConfigError, MolfError
+from molf_engine.progress import Progress
+from molf_engine.training.loop import rate_factor
+from molf_engine.training.run import train
+
+from ..conftest import tiny_settings
+
+
+def weights(bundle: Bundle) -> dict[str, np.ndarray]:
+    return read_tensors(bundle.path / "model.safetensors")
+
+
+def test_the_same_command_gives_the_same_weights_and_numbers(tiny_bundle: Bundle, corpus: Path, tmp_path: Path) -> None:
+    again = train(tiny_settings(corpus), tmp_path / "again")
+    assert again.weights_hash == tiny_bundle.weights_hash
+    assert again.metrics == tiny_bundle.metrics
+
+
+def test_a_run_that_was_stopped_ends_as_if_it_had_not_been(tiny_bundle: Bundle, corpus: Path, tmp_path: Path) -> None:
+    """Stopped in each stage; with the seed keyed by epoch and slide nothing else may differ, to the last bit."""
+    for phase in ("Training gene VAE", "Training flow"):
+
+        def stop(progress: Progress, phase: str = phase) -> None:
+            if progress.phase == phase and progress.done == 11:
+                raise Cancelled
+
+        with pytest.raises(Cancelled):
+            train(tiny_settings(corpus), tmp_path / "b", progress=stop)
+        assert not (tmp_path / "b").exists()
+    done = train(tiny_settings(corpus), tmp_path / "b")
+    assert done.weights_hash == tiny_bundle.weights_hash
+    assert not (tmp_path / "b.training").exists()
+
+
+def test_an_interrupted_run_refuses_other_settings(corpus: Path, tmp_path: Path) -> None:
+    def stop(progress: Progress) -> None:
+        if progress.phase == "Training gene VAE":
+            raise Cancelled
+
+    with pytest.raises(Cancelled):
+        train(tiny_settings(corpus), tmp_path / "b", progress=stop)
+    with pytest.raises(ConfigError, match="flow.experts was 6, is 4"):
+        train(tiny_settings(corpus, flow__experts=4), tmp_path / "b")
+
+
+def test_learning_lowers_both_losses(tiny_bundle: Bundle) -> None:
+    with (tiny_bundle.path / "curves.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    for stage in ("vae", "flow"):
+        curve = [float(row["validation_loss"]) for row in rows if row["stage"] == stage]
+        assert min(curve[1:]) < curve[0]
+
+
+def test_metrics_hold_every_model_scale_and_gene_set(tiny_bundle: Bundle) -> None:
+    rows = tiny_bundle.metrics["test"]
+    assert {(row["units"], row["genes"]) for row in rows} == {
+        (units, genes) for units in ("log1p", "log1p-cp10k") for genes in ("panel", "HVG-50")
+    }
+    for row in rows:
+        assert row["section"] == "SIM_A_4"
+        assert not row["seen"]
+        assert row["spots"] > 50
+        assert all(-1 <= row[model] <= 1 for model in ("molf", "ridge", "mlp", "depth"))
+
+
+def test_the_chosen_guidance_is_one_of_the_scales_offered(tiny_bundle: Bundle) -> None:
+    assert tiny_bundle.config.guidance in (1.0, 2.0, 3.0)
+    assert tiny_bundle.metrics["guidance"]["chosen"] == tiny_bundle.config.guidance
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"flow__velocity": "dense"},
+        {"flow__velocity": "attention"},
+        {"flow__position": "row-order", "flow__guidance_dropout": "slide-features", "flow__source": "matched"},
+        {"data__units": "log1p", "vae__standardise": False, "flow__per_patch_time": False, "flow__balance": "cv"},
+    ],
+    ids=["dense", "attention", "published guidance", "published scale"],
+)
+def test_each_named_option_trains(corpus: Path, tmp_path: Path, changes: dict[str, object]) -> None:
+    short = {"vae": {"epochs": 2}, "flow": {"epochs": 2}, "device": "cpu"}
+    bundle = train(tiny_settings(corpus, training=short, **changes), tmp_path / "b")
+    assert np.isfinite([row["molf"] for row in bundle.metrics["validation"]]).all()
+
+
+def test_half_precision_halves_the_file_and_is_what_is_scored(tiny_bundle: Bundle, corpus: Path, tmp_path: Path) -> None:
+    half = train(tiny_settings(corpus, half=True), tmp_path / "half")
+    size = (half.path / "model.safetensors").stat().st_size
+    assert size < 0.55 * (tiny_bundle.path / "model.safetensors").stat().st_size
+    for name, value in weights(half).items():
+        np.testing.assert_allclose(value, weights(tiny_bundle)[name], rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"data__validation": ["nobody"]}, "nobody"),
+        ({"data__validation": []}, "data.validation is empty"),
+        ({"data__test": ["SIM_A_1"], "data__sections": ["SIM_A_1", "SIM_A_2"]}, "data.test names sections that training sees"),
+        ({"encoder": {"name": "uni9"}}, "encoder 'uni9' is unknown"),
+        ({"data__path": None}, "--data"),
+    ],
+)
+def test_settings_that_cannot_work_are_explained(
+    corpus: Path, tmp_path: Path, changes: dict[str, object], words: str
+) -> None:
+    with pytest.raises(MolfError, match=words):
+        train(tiny_settings(corpus, **changes), tmp_path / "b")
+    assert not (tmp_path / "b").exists()
+
+
+def test_an_existing_bundle_is_not_replaced_unasked(tiny_bundle: Bundle, corpus: Path) -> None:
+    with pytest.raises(MolfError, match="--overwrite"):
+        train(tiny_settings(corpus), tiny_bundle.path)
+
+
+def test_the_learning_rate_rises_then_falls_to_nothing() -> None:
+    factors = [rate_factor(step, 100, 0.05) for step in range(100)]
+    assert factors[4] == 1.0
+    assert factors[:5] == sorted(factors[:5])
+    assert factors[5:] == sorted(factors[5:], reverse=True)
+    assert 0 < factors[-1] < 0.02
