@@ -1,0 +1,55 @@
+"""`molf-engine evaluate`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+
+def evaluate(
+    bundle: Annotated[str, Parameter(help="Name or folder of the bundle.")],
+    data: Annotated[Path, Parameter(help="HEST-layout folder with measured sections.")],
+    /,
+    *,
+    sections: Annotated[tuple[str, ...], Parameter(consume_multiple=True, help="Ids of the sections to score.")] = (),
+    split: Annotated[str | None, Parameter(help="FILE:ROLE, the sections to score, from a split file.")] = None,
+    guidance: Annotated[float | None, Parameter(help="Guidance scale; the bundle's choice if not given.")] = None,
+    orthologs: Annotated[bool, Parameter(negative="", help="Match mouse genes by their human ortholog.")] = False,
+    per_gene: Annotated[Path | None, Parameter(help="Also write the PCC of every gene to this CSV.")] = None,
+    json: Annotated[bool, Parameter(negative="", help="Print the table as JSON.")] = False,
+) -> None:
+    """Score a bundle beside ridge, MLP and depth-only; nothing is fitted."""
+    from molf_engine.bundle import Bundle
+    from molf_engine.cli.console import progress_bar, show_table
+    from molf_engine.cli.sections import split_ids
+    from molf_engine.data import read_hest
+    from molf_engine.encoders import FeatureCache
+    from molf_engine.evaluation.evaluate import evaluate as score
+    from molf_engine.evaluation.scoring import PROTOCOL, as_records, table, write_per_gene
+
+    model = Bundle.load(bundle)
+    chosen = read_hest(data, (*sections, *(split_ids(split) if split else ())))
+    with progress_bar() as progress:
+        scores = score(
+            model,
+            chosen,
+            guidance=guidance,
+            symbols="human_symbol" if orthologs else None,
+            cache=FeatureCache(),
+            progress=progress,
+        )
+    if per_gene is not None:
+        write_per_gene(per_gene, scores, model.genes)
+    w = model.config.guidance if guidance is None else guidance
+    show_table(
+        f"{model.id} at guidance {w:g}: mean PCC",
+        as_records(table(scores, model.genes)),
+        as_json=json,
+        notes=[
+            f"{PROTOCOL}.",
+            "seen: training had other sections of the patient. depth: for each gene a line on the predicted log total. "
+            f"Rivals were fitted on {', '.join(model.config.training_sections)}, as MoLF was.",
+        ],
+    )

@@ -1,0 +1,18 @@
+"""Choosing sections on the command line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from molf_engine.errors import ConfigError
+
+
+def split_ids(text: str) -> tuple[str, ...]:
+    """Section ids of ``FILE:ROLE``.  Raises :class:`ConfigError` on another form."""
+    from molf_engine.data import read_split
+
+    # From the right: a Windows path has a colon of its own.
+    path, separator, role = text.rpartition(":")
+    if not separator or not role or "\\" in role or "/" in role:
+        raise ConfigError(f"--split wants FILE:ROLE, for example splits.json:train, not {text!r}.")
+    return tuple(read_split(Path(path), role))

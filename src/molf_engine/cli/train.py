@@ -1,0 +1,58 @@
+"""`molf-engine train`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+from cyclopts import App, ArgumentCollection, Parameter
+from cyclopts.config import Dict as Settings
+
+from molf_engine.config import RunConfig, read_settings, validate
+
+DEFAULTS = RunConfig()
+
+
+def train(
+    config: Annotated[Path, Parameter(help="Settings of the run, TOML or YAML.")],
+    /,
+    *,
+    output: Annotated[Path, Parameter(alias="-o", help="Folder of the new bundle.")],
+    data: Annotated[Path | None, Parameter(help="HEST-layout folder; overrides data.path of the settings.")] = None,
+    split: Annotated[str | None, Parameter(help="FILE:ROLE, the sections to train on, from a split file.")] = None,
+    sections: Annotated[tuple[str, ...], Parameter(consume_multiple=True, help="Ids of the sections to train on.")] = (),
+    overwrite: Annotated[bool, Parameter(negative="", help="Replace an existing bundle.")] = False,
+    settings: Annotated[RunConfig, Parameter(name="*")] = DEFAULTS,
+) -> None:
+    """Train a model from sections with measured expression, and write it as a bundle.
+
+    Interrupted and started again with the same settings, it goes on where it was.
+    """
+    from molf_engine.cli.console import progress_bar, say, show_table
+    from molf_engine.cli.sections import split_ids
+    from molf_engine.encoders import FeatureCache
+    from molf_engine.training.run import train as run
+
+    changes: dict[str, Any] = {}
+    if data is not None:
+        changes["path"] = data.resolve()
+    if chosen := (*sections, *(split_ids(split) if split else ())):
+        changes["sections"] = chosen
+    if changes:
+        settings = settings.model_copy(update={"data": settings.data.model_copy(update=changes)})
+    with progress_bar() as progress:
+        bundle = run(settings, output, cache=FeatureCache(), overwrite=overwrite, progress=progress)
+    say(f"{bundle.path}: {bundle.card_line}; guidance {bundle.config.guidance:g}")
+    for role in ("validation", "test"):
+        if rows := bundle.metrics[role]:
+            show_table(f"{role.capitalize()} sections: mean PCC", rows, as_json=False, notes=[bundle.metrics["protocol"]])
+
+
+def fill_from_file(app: App, commands: tuple[str, ...], arguments: ArgumentCollection) -> None:
+    """Take what the command line leaves open from the settings file that it names."""
+    tokens = next((argument.tokens for argument in arguments if "CONFIG" in argument.names), [])
+    if tokens:
+        path = Path(tokens[0].value)
+        values = read_settings(path)
+        validate(values, str(path))
+        Settings(values, use_commands_as_keys=False, source=str(path))(app, commands, arguments)
