@@ -79,14 +79,15 @@ class Guided:
             raise PredictionError(f"{symbol} is not among the {len(self._genes)} genes of {self.bundle.name}.")
         return self._columns([self._genes[symbol]], guidance, relative)[:, 0]
 
-    def hallmark(self, name: str, guidance: float, *, relative: bool = False) -> np.ndarray:
-        """Score of one Hallmark set, (P,), in the scale chosen as in :meth:`gene`."""
+    def hallmark(self, name: str, guidance: float, *, relative: bool | None = None) -> np.ndarray:
+        """Score of one Hallmark set, (P,), in the model's units, or in the scale chosen as in :meth:`gene`."""
         sets = hallmark_sets()
         if name not in sets:
             raise PredictionError(f"There is no Hallmark set {name}. Names are like {next(iter(sets))}.")
         # Only the set's own columns are decoded: that is what keeps the slider live.
         members = [self._genes[gene] for gene in sets[name] if gene in self._genes]
         rows = self.bundle.genes.iloc[members]
+        relative = self.units == "log1p-cp10k" if relative is None else relative
         units = "log1p-cp10k" if relative else "log1p"
         return hallmark_scores(
             self._columns(members, guidance, relative),

@@ -89,7 +89,7 @@ def test_any_guidance_follows_from_a_saved_prediction(
     np.testing.assert_allclose(guided.expression(2.0), predicted.X, atol=1e-5)
     np.testing.assert_allclose(guided.total(2.0), predicted.obs["total"], rtol=1e-5)
     np.testing.assert_allclose(
-        guided.hallmark("HYPOXIA", 2.0, relative=True), predicted.obsm["hallmark"]["HYPOXIA"], atol=1e-4
+        guided.hallmark("HYPOXIA", 2.0), predicted.obsm["hallmark"]["HYPOXIA"], atol=1e-4
     )
     assert [path.name for path in tmp_path.iterdir()] == [path.name]
 
