@@ -7,7 +7,7 @@ import os
 import shutil
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from molf_engine.errors import MolfError
@@ -71,4 +71,6 @@ def _remove(path: Path) -> None:
     if path.is_dir():
         shutil.rmtree(path, ignore_errors=True)
     else:
-        path.unlink(missing_ok=True)
+        # Where part of the path is a file, there is nothing to remove, and this must not hide why writing failed.
+        with suppress(OSError):
+            path.unlink()

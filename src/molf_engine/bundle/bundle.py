@@ -200,7 +200,9 @@ class Bundle:
                 columns = file.get_slice("vae.decoder.6.bias").get_shape()[0]
                 codes = file.get_slice("velocity.context.code.weight").get_shape()[0]
         except (SafetensorError, OSError) as error:
-            raise BundleError(f"{self.path / 'model.safetensors'} is damaged: {error}. Get the bundle again.") from error
+            raise BundleError(
+                f"{self.path / 'model.safetensors'} is damaged: {error}. Get the bundle again."
+            ) from error
         if columns != len(self.genes) + self.config.depth:
             raise BundleError(
                 f"{self.path}: genes.tsv lists {len(self.genes)} genes, but the weights are for "
@@ -229,14 +231,15 @@ def read_tensors(path: Path) -> dict[str, np.ndarray]:
 def write_tensors(path: Path, tensors: Mapping[str, np.ndarray], *, half: bool) -> None:
     """Write arrays as float32, or as float16 where ``half`` and every value fits."""
     import numpy as np
-    from safetensors.numpy import save_file
+    from safetensors.numpy import save
 
     def stored(value: np.ndarray) -> np.ndarray:
         value = np.ascontiguousarray(value, dtype=np.float32)
         fits = half and (value.size == 0 or np.abs(value).max() < np.finfo(np.float16).max)
         return value.astype(np.float16) if fits else value
 
-    save_file({name: stored(value) for name, value in sorted(tensors.items())}, path)
+    # Not save_file: it makes files that only their owner may read.
+    path.write_bytes(save({name: stored(value) for name, value in sorted(tensors.items())}))
 
 
 def write_json(path: Path, value: object) -> None:
@@ -308,7 +311,9 @@ def _download(repository: str) -> Path:
     try:
         return Path(snapshot_download(repository))
     except (RepositoryNotFoundError, LocalEntryNotFoundError, HfHubHTTPError, OSError) as error:
-        raise BundleError(f"{repository} is no folder here and could not be fetched from Hugging Face: {error}") from error
+        raise BundleError(
+            f"{repository} is no folder here and could not be fetched from Hugging Face: {error}"
+        ) from error
 
 
 def _read_json(path: Path) -> dict[str, Any]:

@@ -6,7 +6,9 @@ same network as :meth:`molf_engine.nn.vae.GeneVAE.decode`; a test holds the two 
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 from numpy.typing import NDArray
@@ -58,7 +60,9 @@ class LatentDecoder:
         """Last hidden layer, (P, L) -> (P, H): all genes share it, so it is worth computing once."""
         x = np.asarray(latent, dtype=np.float32)
         for (weight, bias), (gain, shift) in zip(self._linear, self._norm, strict=True):
-            x = _gelu(_layer_norm(x @ weight + bias, gain, shift))
+            x = x @ weight
+            x += bias
+            _norm_gelu(x, gain, shift)
         return x
 
     def columns(self, hidden: Array, index: Sequence[int] | np.ndarray | None = None) -> Array:
@@ -100,16 +104,56 @@ class LatentDecoder:
         return self._centre[at] + self._scale[at] * out if self._standardise else _gelu(out)
 
 
-def _layer_norm(x: Array, gain: np.ndarray, shift: np.ndarray) -> Array:
-    x = x - x.mean(axis=1, keepdims=True)
-    x /= np.sqrt(np.square(x).mean(axis=1, keepdims=True) + 1e-5)
-    x *= gain
-    x += shift
-    return x
+def _norm_gelu(x: Array, gain: np.ndarray, shift: np.ndarray) -> None:
+    """Layer norm, then GELU, of each row of (P, H), in place."""
+
+    def work(rows: Array) -> None:
+        rows -= rows.mean(axis=1, keepdims=True)
+        rows /= np.sqrt(np.einsum("ph,ph->p", rows, rows)[:, None] / rows.shape[1] + np.float32(1e-5))
+        rows *= gain
+        rows += shift
+        _gelu(rows)
+
+    # Blocks stay in the processor's cache through all these passes, and numpy lets go of the thread lock in each of them.
+    blocks = [x[start : start + _BLOCK_ROWS] for start in range(0, len(x), _BLOCK_ROWS)]
+    threads = min(len(blocks), os.cpu_count() or 1, 4)
+    if threads < 2:
+        for block in blocks:
+            work(block)
+        return
+    with ThreadPoolExecutor(threads, thread_name_prefix="decode") as pool:
+        list(pool.map(work, blocks))
+
+
+_BLOCK_ROWS = 64
+_ERF = (
+    np.float32(0.254829592),
+    np.float32(-0.284496736),
+    np.float32(1.421413741),
+    np.float32(-1.453152027),
+    np.float32(1.061405429),
+)
 
 
 def _gelu(x: Array) -> Array:
-    from scipy.special import erf
+    """Exact-form GELU, x (1 + erf(x / sqrt 2)) / 2, in place.
 
-    result: Array = 0.5 * x * (1 + erf(x * np.float32(0.7071067811865476)))
-    return result
+    erf by Abramowitz and Stegun, 7.1.26 (error below 1.5e-7): a few vector operations, many times as fast as scipy's scalar one.
+    """
+    size = np.abs(x)
+    size *= np.float32(0.7071067811865476)
+    t = np.reciprocal(size * np.float32(0.3275911) + np.float32(1))
+    tail = _ERF[4] * t
+    for coefficient in _ERF[3::-1]:
+        tail += coefficient
+        tail *= t
+    np.square(size, out=size)
+    np.negative(size, out=size)
+    # exp of less than -80 is 0 in float32, and slow.
+    np.maximum(size, np.float32(-80), out=size)
+    tail *= np.exp(size, out=size)
+    tail *= np.float32(0.5)
+    # 1 - tail above 0, tail below: half of 1 + erf.
+    np.subtract(np.float32(1), tail, out=tail, where=x > 0)
+    x *= tail
+    return x

@@ -112,9 +112,7 @@ def sample_latents(
     return results
 
 
-def _contexts(
-    field: VelocityField, features: np.ndarray, positions: np.ndarray, code: int
-) -> tuple[Tensor, Tensor]:
+def _contexts(field: VelocityField, features: np.ndarray, positions: np.ndarray, code: int) -> tuple[Tensor, Tensor]:
     import torch
 
     device = next(field.parameters()).device

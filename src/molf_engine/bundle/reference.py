@@ -40,7 +40,11 @@ class FeatureReference:
 
     def tensors(self) -> dict[str, np.ndarray]:
         """Arrays for ``reference.safetensors``."""
-        return {"mean": self.mean, "whitening": self.whitening, "threshold": np.float32([self.threshold])}
+        return {
+            "mean": self.mean,
+            "whitening": self.whitening,
+            "threshold": np.array([self.threshold], dtype=np.float32),
+        }
 
     @classmethod
     def from_tensors(cls, tensors: Mapping[str, np.ndarray]) -> FeatureReference:

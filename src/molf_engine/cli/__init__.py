@@ -39,5 +39,7 @@ def main(arguments: list[str] | None = None) -> None:
     except Exception as error:
         if debug:
             raise
-        show_error(f"This is a mistake of ours: {type(error).__name__}: {error}. Run it again with --debug for the details.")
+        show_error(
+            f"This is a mistake of ours: {type(error).__name__}: {error}. Run it again with --debug for the details."
+        )
         sys.exit(1)

@@ -26,7 +26,11 @@ def all_checks() -> list[Check]:
 
     return [
         _row("napari-molf", True, __version__),
-        _row("Python", sys.version_info >= (3, 11), f"{platform.python_version()} on {platform.system()} {platform.machine()}"),
+        _row(
+            "Python",
+            sys.version_info >= (3, 11),
+            f"{platform.python_version()} on {platform.system()} {platform.machine()}",
+        ),
         *(_package(name, required=True, remedy=f"pip install {name}") for name in REQUIRED),
         *(_package(name, required=False, remedy=remedy) for name, remedy in OPTIONAL.items()),
         _openslide(),
@@ -84,7 +88,11 @@ def _cache() -> Check:
     from molf_engine.encoders import FeatureCache
 
     info = FeatureCache().info()
-    return _row("feature cache", True, f"{info.path}: {info.slides} slides, {info.bytes / 2**20:.0f} MiB (--clear-cache empties it)")
+    return _row(
+        "feature cache",
+        True,
+        f"{info.path}: {info.slides} slides, {info.bytes / 2**20:.0f} MiB (--clear-cache empties it)",
+    )
 
 
 def _bundles() -> Check:

@@ -17,15 +17,23 @@ def predict(
     /,
     *,
     output: Annotated[
-        Path, Parameter(alias="-o", help="FILE.h5ad or FILE.zarr for one slide; anything else is a folder, a file per slide.")
+        Path,
+        Parameter(
+            alias="-o", help="FILE.h5ad or FILE.zarr for one slide; anything else is a folder, a file per slide."
+        ),
     ],
-    model: Annotated[str, Parameter(alias="-m", help="Name or folder of the bundle, see `molf-engine models`.")] = "starter",
-    um_per_pixel: Annotated[float | None, Parameter(help="At full resolution; needed where the slide does not say it.")] = None,
+    model: Annotated[
+        str, Parameter(alias="-m", help="Name or folder of the bundle, see `molf-engine models`.")
+    ] = "starter",
+    um_per_pixel: Annotated[
+        float | None, Parameter(help="At full resolution; needed where the slide does not say it.")
+    ] = None,
     code: Annotated[str, Parameter(help="Cancer code that the bundle knows.")] = "Unknown",
     guidance: Annotated[float | None, Parameter(help="Guidance scale; the bundle's choice if not given.")] = None,
     stride_um: Annotated[float | None, Parameter(help="Distance between patches; their side if not given.")] = None,
     positions: Annotated[
-        Path | None, Parameter(help="CSV of patch centres in full-resolution pixels, instead of a grid over the tissue.")
+        Path | None,
+        Parameter(help="CSV of patch centres in full-resolution pixels, instead of a grid over the tissue."),
     ] = None,
     features: Annotated[
         Path | None, Parameter(help="Features of the bundle's encoder computed elsewhere (.h5, .pt, .npy).")
@@ -89,7 +97,9 @@ def predict(
             show_error(f"{path}: {error}")
             continue
         unfamiliar = int(adata.obs["unfamiliar"].sum())
-        say(f"{target}: {adata.n_obs:,} patches, {adata.n_vars:,} genes; {unfamiliar:,} look unlike the training slides")
+        say(
+            f"{target}: {adata.n_obs:,} patches, {adata.n_vars:,} genes; {unfamiliar:,} look unlike the training slides"
+        )
     if failed:
         raise MolfError(f"{failed} of {len(targets)} slides failed; the others are written.")
 

@@ -20,7 +20,9 @@ def train(
     output: Annotated[Path, Parameter(alias="-o", help="Folder of the new bundle.")],
     data: Annotated[Path | None, Parameter(help="HEST-layout folder; overrides data.path of the settings.")] = None,
     split: Annotated[str | None, Parameter(help="FILE:ROLE, the sections to train on, from a split file.")] = None,
-    sections: Annotated[tuple[str, ...], Parameter(consume_multiple=True, help="Ids of the sections to train on.")] = (),
+    sections: Annotated[
+        tuple[str, ...], Parameter(consume_multiple=True, help="Ids of the sections to train on.")
+    ] = (),
     overwrite: Annotated[bool, Parameter(negative="", help="Replace an existing bundle.")] = False,
     settings: Annotated[RunConfig, Parameter(name="*")] = DEFAULTS,
 ) -> None:
@@ -45,7 +47,9 @@ def train(
     say(f"{bundle.path}: {bundle.card_line}; guidance {bundle.config.guidance:g}")
     for role in ("validation", "test"):
         if rows := bundle.metrics[role]:
-            show_table(f"{role.capitalize()} sections: mean PCC", rows, as_json=False, notes=[bundle.metrics["protocol"]])
+            show_table(
+                f"{role.capitalize()} sections: mean PCC", rows, as_json=False, notes=[bundle.metrics["protocol"]]
+            )
 
 
 def fill_from_file(app: App, commands: tuple[str, ...], arguments: ArgumentCollection) -> None:

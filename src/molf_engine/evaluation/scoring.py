@@ -85,7 +85,7 @@ def predict_models(
     """
     latents = slide_latents(field, features, positions, code)
     decoder = bundle.decoder()
-    hidden = decoder.hidden(guide(latents.conditional, latents.unconditional, np.float32(guidance)))
+    hidden = decoder.hidden(guide(latents.conditional, latents.unconditional, guidance))
     own, tensors = bundle.config.units, bundle.rivals()
     rivals = {name: rival.from_tensors(_part(tensors, name)) for name, rival in RIVALS.items() if name != "depth"}
     depth = {units: RIVALS["depth"].from_tensors(_part(tensors, f"depth.{units}")) for units in UNITS}
@@ -102,9 +102,7 @@ def predict_models(
     return results
 
 
-def score_section(
-    predictions: Predictions, expression: Expression, patient: str, *, seen: bool
-) -> SectionScores:
+def score_section(predictions: Predictions, expression: Expression, patient: str, *, seen: bool) -> SectionScores:
     """Correlate predictions with what was measured."""
     measured = {units: expression.in_units(units) for units in UNITS}
     return SectionScores(
@@ -148,7 +146,8 @@ def table(scores: Sequence[SectionScores], genes: pd.DataFrame) -> list[Row]:
 def as_records(rows: Sequence[Row]) -> list[dict[str, Any]]:
     """Rows as plain dictionaries, figures rounded to 4 decimals, for JSON."""
     return [
-        {name: round(value, 4) if isinstance(value, float) else value for name, value in asdict(row).items()} for row in rows
+        {name: round(value, 4) if isinstance(value, float) else value for name, value in asdict(row).items()}
+        for row in rows
     ]
 
 
@@ -156,7 +155,9 @@ def mean_pcc_per_gene(scores: Sequence[SectionScores], units: str) -> np.ndarray
     """PCC of MoLF for each gene, mean over the sections that can score it, (G,)."""
     stacked = np.array([score.pcc["molf"][units] for score in scores])
     count = np.isfinite(stacked).sum(axis=0)
-    mean: np.ndarray = np.divide(np.nansum(stacked, axis=0), count, out=np.full(stacked.shape[1], np.nan), where=count > 0)
+    mean: np.ndarray = np.divide(
+        np.nansum(stacked, axis=0), count, out=np.full(stacked.shape[1], np.nan), where=count > 0
+    )
     return mean
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -9,17 +11,17 @@ from torch import Tensor, nn
 class PatchAttention(nn.Module):
     """Multi-head self-attention across the patches of one slide.
 
-    Runs through ``scaled_dot_product_attention``, which never builds the (P, P) matrix of scores.
+    Runs through ``scaled_dot_product_attention``, which never builds the (P, P) matrix of scores.  A width that the heads do not
+    divide is rounded up inside: an encoder's features may have any width.
     """
 
     def __init__(self, width: int, heads: int, dropout: float = 0.0) -> None:
         super().__init__()
-        if width % heads:
-            raise ValueError(f"width {width} is not a multiple of {heads} heads")
+        inner = heads * math.ceil(width / heads)
         self.heads = heads
         self.dropout = dropout
-        self.query_key_value = nn.Linear(width, 3 * width)
-        self.out = nn.Linear(width, width)
+        self.query_key_value = nn.Linear(width, 3 * inner)
+        self.out = nn.Linear(inner, width)
 
     def forward(self, x: Tensor, keys: Tensor | None = None) -> Tensor:
         """Mix patches.
@@ -31,14 +33,14 @@ class PatchAttention(nn.Module):
         keys : Tensor, optional
             (P,) bool: patches that may be looked at.  All may be left out of it; then nothing is mixed in.
         """
-        count, width = x.shape
+        count = x.shape[0]
         query, key, value = self.query_key_value(x).view(count, 3, self.heads, -1).permute(1, 2, 0, 3).unbind(0)
         if keys is not None:
             key, value = key[:, keys], value[:, keys]
         mixed = F.scaled_dot_product_attention(
             query[None], key[None], value[None], dropout_p=self.dropout if self.training else 0.0
         )
-        return self.out(mixed[0].transpose(0, 1).reshape(count, width))
+        return self.out(mixed[0].transpose(0, 1).reshape(count, -1))
 
 
 class FeedForward(nn.Sequential):

@@ -105,7 +105,10 @@ class Guided:
     def _hidden(self, guidance: float) -> np.ndarray:
         latest = self._latest
         if latest is None or latest[0] != guidance:
-            latest = (guidance, self._decoder.hidden(guide(self._conditional, self._unconditional, np.float32(guidance))))
+            latest = (
+                guidance,
+                self._decoder.hidden(guide(self._conditional, self._unconditional, guidance)),
+            )
             self._latest = latest
         return latest[1]
 

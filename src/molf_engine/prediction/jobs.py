@@ -3,6 +3,8 @@
 The child is a fresh interpreter on every system.  It shares neither the viewer's thread lock nor its libraries (on Windows torch must
 not be loaded after Qt), and killing it is a real stop: files are written beside and renamed, so none is left half-written.
 
+Messages are pickled: both ends are this program, and nothing else writes to the pipe.
+
 Messages from the child, in order: :class:`~molf_engine.progress.Progress` any number of times, :class:`Started` once,
 :class:`Partial` as patches are encoded, then :class:`Done` or :class:`Failed`.
 """
@@ -16,6 +18,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -119,11 +122,10 @@ class PredictJob:
         )
         assert self._child.stdin is not None and self._child.stdout is not None
         # The pipe stays open: the child ends when it breaks, so that it never outlives the viewer.
-        try:
+        # If it died at once, the reader reports why.
+        with suppress(OSError):
             pickle.dump((request, self._folder / "prediction.h5ad"), self._child.stdin)
             self._child.stdin.flush()
-        except OSError:
-            pass  # it died at once; the reader reports why
         self._reader = threading.Thread(target=self._read, args=(self._child.stdout,), name="molf-job", daemon=True)
         self._reader.start()
 
@@ -154,10 +156,9 @@ class PredictJob:
         self._reader.join()
         for pipe in (self._child.stdin, self._child.stdout):
             if pipe is not None:
-                try:
+                # What was still unsent went with the child.
+                with suppress(OSError):
                     pipe.close()
-                except OSError:
-                    pass  # what was still unsent went with the child
         self._errors.close()
         shutil.rmtree(self._folder, ignore_errors=True)
 

@@ -85,7 +85,7 @@ def predict_slide(
     estimation: Estimation | None = None,
     features: np.ndarray | None = None,
     cache: FeatureCache | None = None,
-    workers: int = 1,
+    workers: int | None = None,
     progress: ProgressCallback = silent,
     on_partial: PartialCallback | None = None,
 ) -> ad.AnnData:
@@ -113,8 +113,8 @@ def predict_slide(
         (P, D) features of ``patches`` computed elsewhere, by the bundle's encoder.
     cache : FeatureCache, optional
         Keeps features, so that the next model or code does not encode again.
-    workers : int
-        Threads that read patches.
+    workers : int, optional
+        Threads that read patches; as many as there are cores, four at most, if not given.
     progress : callable
         Told about each phase; may raise ``Cancelled``.
     on_partial : callable, optional
@@ -140,17 +140,10 @@ def predict_slide(
         patch = bundle.config.patch
         patches = patch_grid(slide, patch.size_um, stride_um=stride_um or patch.stride_um, regions=regions)
     field = bundle.velocity()
-
-    def show(rows: np.ndarray, batch: np.ndarray) -> None:
-        good = np.isfinite(batch).all(axis=1)
-        if on_partial is not None and good.any():
-            positions = patches.positions_um[rows[good]]
-            on_partial(patches, rows[good], slide_latents(field, batch[good], positions, index))
-
     if features is None:
-        encoder = bundle.encoder()
+        show = _partial_results(field, patches, index, on_partial) if on_partial else None
         features = encode_patches(
-            slide, patches, encoder, cache=cache, progress=progress, on_batch=show, workers=workers
+            slide, patches, bundle.encoder(), cache=cache, progress=progress, on_batch=show, workers=workers
         )
     _check_features(features, patches, bundle)
     readable = np.isfinite(features).all(axis=1)
@@ -167,6 +160,20 @@ def predict_slide(
     adata.uns["molf"] = _provenance(bundle, slide, patches, code, guidance, estimation, broken)
     progress(Progress("Predicting", len(patches), len(patches)))
     return adata
+
+
+def _partial_results(
+    field: VelocityField, patches: Patches, code: int, on_partial: PartialCallback
+) -> Callable[[np.ndarray, np.ndarray], None]:
+    """What is done with each batch of features: provisional latents, as if the batch were the slide."""
+
+    def show(rows: np.ndarray, features: np.ndarray) -> None:
+        readable = np.isfinite(features).all(axis=1)
+        if readable.any():
+            shown = rows[readable]
+            on_partial(patches, shown, slide_latents(field, features[readable], patches.positions_um[shown], code))
+
+    return show
 
 
 def _check_features(features: np.ndarray, patches: Patches, bundle: Bundle) -> None:
@@ -192,7 +199,7 @@ def _decode(
     """Expression (P, G) and, from two draws on, its spread."""
     decoder = bundle.decoder()
     if estimation.kind == "mean":
-        return decoder.expression(guide(latents.conditional, latents.unconditional, np.float32(guidance))), None
+        return decoder.expression(guide(latents.conditional, latents.unconditional, guidance)), None
     ends = sample_latents(
         field,
         features,
@@ -225,7 +232,7 @@ def _noise_keys(patches: Patches) -> list[int]:
 def _total(bundle: Bundle, latents: SlideLatents, features: np.ndarray, guidance: float) -> np.ndarray:
     decoder = bundle.decoder()
     if decoder.has_depth:
-        guided = guide(latents.conditional, latents.unconditional, np.float32(guidance))
+        guided = guide(latents.conditional, latents.unconditional, guidance)
         return decoder.total(decoder.hidden(guided))
     from molf_engine.baselines import DepthOnly
 

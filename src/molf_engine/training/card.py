@@ -26,7 +26,11 @@ def card(bundle: Bundle) -> str:
         "of largest variance over the training spots in that scale.",
     ]
     if metrics["test"]:
-        parts += ["### Test sections (scored once, after everything was chosen)", results_table(metrics["test"]), _seen(metrics["test"])]
+        parts += [
+            "### Test sections (scored once, after everything was chosen)",
+            results_table(metrics["test"]),
+            _seen(metrics["test"]),
+        ]
     parts += [
         "### Validation sections (they decided when to stop and the guidance scale)",
         results_table(metrics["validation"]),
@@ -58,7 +62,8 @@ def _data(bundle: Bundle) -> str:
         f"- organ: {', '.join(config.organs)}; species: {', '.join(config.species)}; technology: {', '.join(config.technologies)}",
         f"- cancer codes: {', '.join(config.trained_codes)} (and Unknown, for anything else)",
         f"- {low:.3g} to {high:.3g} um per pixel; patches of {config.patch.size_um:g} um; encoder {config.encoder}",
-        f"- {len(config.patients)} patient(s): " + "; ".join(f"{p.id} ({', '.join(p.sections)})" for p in config.patients),
+        f"- {len(config.patients)} patient(s): "
+        + "; ".join(f"{p.id} ({', '.join(p.sections)})" for p in config.patients),
         f"- trained on {', '.join(config.training_sections)}; validated on {', '.join(config.validation_sections)}",
         f"- panel of {len(bundle.genes)} genes, {measured} of them measured in training; the others are predicted as 0 and marked",
     ]
@@ -70,7 +75,9 @@ def _seen(rows: Sequence[Mapping[str, Any]]) -> str:
     unseen = sorted({row["patient"] for row in rows if not row["seen"]})
     sentences = []
     if seen:
-        sentences.append(f"Training saw other sections of {', '.join(seen)}: these figures say nothing about a new patient.")
+        sentences.append(
+            f"Training saw other sections of {', '.join(seen)}: these figures say nothing about a new patient."
+        )
     if unseen:
         sentences.append(f"Training saw no section of {', '.join(unseen)}.")
     return " ".join(sentences)

@@ -27,7 +27,7 @@ def measure_scales(
     for scale in scales:
         rows = []
         for slide, latent in zip(slides, latents, strict=True):
-            predicted = decoder.expression(guide(latent.conditional, latent.unconditional, np.float32(scale)))
+            predicted = decoder.expression(guide(latent.conditional, latent.unconditional, scale))
             measured, mask = slide.expression.in_units(units), slide.expression.measured
             rows.append(
                 (

@@ -181,7 +181,9 @@ def _device(name: str) -> torch.device:
     try:
         return torch.empty(0, device=name).device
     except (RuntimeError, AssertionError) as error:
-        raise ConfigError(f"training.device {name!r} cannot be used here: {error}. `molf-engine doctor` lists devices.") from error
+        raise ConfigError(
+            f"training.device {name!r} cannot be used here: {error}. `molf-engine doctor` lists devices."
+        ) from error
 
 
 def _train_networks(
@@ -261,7 +263,11 @@ def _heldout(roles: Roles) -> str:
     sections = roles.test or roles.validation
     seen = {section.patient for section in (*roles.train, *roles.validation)}
     unseen = sorted({section.patient for section in sections} - seen)
-    kind = "test sections, scored once" if roles.test else "validation sections, which also chose the guidance scale and when to stop"
+    kind = (
+        "test sections, scored once"
+        if roles.test
+        else "validation sections, which also chose the guidance scale and when to stop"
+    )
     patients = f"patients {', '.join(unseen)} unseen in training" if unseen else "every patient seen in training"
     return f"{', '.join(section.id for section in sections)} ({kind}; {patients})"
 
@@ -303,12 +309,13 @@ def _write_scores(
     heldout = scores["test"] or scores["validation"]
     rows = {role: table(sections, bundle.genes) for role, sections in scores.items()}
     own = [row for row in rows["test"] or rows["validation"] if row.units == units and row.genes == "panel"]
-    metrics = {
+    metrics: dict[str, object] = {
         "protocol": PROTOCOL,
         "units": units,
         "heldout": bundle.config.heldout,
         "summary": {
-            model: round(float(np.mean([getattr(row, model) for row in own])), 4) for model in ("molf", "ridge", "mlp", "depth")
+            model: round(float(np.mean([getattr(row, model) for row in own])), 4)
+            for model in ("molf", "ridge", "mlp", "depth")
         },
         "guidance": {"chosen": guidance, **measures},
         **{role: as_records(part) for role, part in rows.items()},
@@ -327,4 +334,3 @@ def _rewrite(folder: Path, **changes: object) -> None:
 
 def _on_cpu(slides: Sequence[TrainingSlide]) -> list[TrainingSlide]:
     return [slide.to(torch.device("cpu")) for slide in slides]
-

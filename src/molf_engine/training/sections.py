@@ -40,7 +40,9 @@ def read_roles(config: RunConfig) -> Roles:
     """
     data = config.data
     if data.path is None:
-        raise ConfigError("No data: name a HEST-layout folder with --data, or as `path` under [data] in the settings file.")
+        raise ConfigError(
+            "No data: name a HEST-layout folder with --data, or as `path` under [data] in the settings file."
+        )
     overlap = set(data.test) & (set(data.sections) | set(data.validation))
     if overlap:
         raise ConfigError(f"data.test names sections that training sees: {', '.join(sorted(overlap))}.")

@@ -129,9 +129,8 @@ def flow_stage(
                 value = module(z, t, context).value
                 gene = masked_mse(vae.decode(end_point(z, value, t)), slide.targets, weight_of(slide))
                 records.append((float(flow_matching_loss(value, z0, z1)), float(gene)))
-        flow = sum(record[0] for record in records) / len(records)
-        gene = sum(record[1] for record in records) / len(records)
-        return {"loss": flow + settings.gene_weight * gene, "flow": flow, "gene": gene}
+        mean_flow, mean_gene = (sum(values) / len(records) for values in zip(*records, strict=True))
+        return {"loss": mean_flow + settings.gene_weight * mean_gene, "flow": mean_flow, "gene": mean_gene}
 
     gate = list(field.gate.parameters()) if field.gate is not None else []
     others = [p for p in field.parameters() if all(p is not g for g in gate)]

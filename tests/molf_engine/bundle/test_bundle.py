@@ -62,7 +62,9 @@ def test_some_columns_equal_those_of_the_whole_panel(tiny_bundle: Bundle) -> Non
     latent = np.random.default_rng(1).normal(size=(7, tiny_bundle.config.vae.latent)).astype(np.float32)
     decoder = tiny_bundle.decoder()
     hidden = decoder.hidden(latent)
-    np.testing.assert_allclose(decoder.columns(hidden, [5, 900, 33]), decoder.expression(latent)[:, [5, 900, 33]], atol=1e-5)
+    np.testing.assert_allclose(
+        decoder.columns(hidden, [5, 900, 33]), decoder.expression(latent)[:, [5, 900, 33]], atol=1e-5
+    )
 
 
 def test_it_is_found_by_its_weights(tiny_bundle: Bundle) -> None:
@@ -84,7 +86,16 @@ def test_the_card_line_says_what_was_seen_and_how_good_it_is(tiny_bundle: Bundle
 
 def test_the_card_states_data_split_protocol_and_rivals(tiny_bundle: Bundle) -> None:
     card = (tiny_bundle.path / "README.md").read_text(encoding="utf-8")
-    for word in ("SIM_A_3", "SIM_A_4", "ridge", "mlp", "depth", "log1p-cp10k", "Pearson correlation per gene", "simulated"):
+    for word in (
+        "SIM_A_3",
+        "SIM_A_4",
+        "ridge",
+        "mlp",
+        "depth",
+        "log1p-cp10k",
+        "Pearson correlation per gene",
+        "simulated",
+    ):
         assert word in card
 
 

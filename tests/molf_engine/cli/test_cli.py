@@ -89,7 +89,9 @@ def test_train_predict_evaluate_from_the_shell(corpus: Path, tmp_path: Path, sli
     assert predicted.returncode == 0, predicted.stderr
     assert read_prediction(tmp_path / "out.zarr").uns["molf"]["weights_hash"] == bundle.weights_hash
 
-    scored = run("evaluate", bundle.path, corpus, "--sections", "SIM_A_4", "--json", "--per-gene", tmp_path / "genes.csv")
+    scored = run(
+        "evaluate", bundle.path, corpus, "--sections", "SIM_A_4", "--json", "--per-gene", tmp_path / "genes.csv"
+    )
     assert scored.returncode == 0, scored.stderr
     rows = json.loads(scored.stdout)
     assert {row["section"] for row in rows} == {"SIM_A_4"}
@@ -110,7 +112,9 @@ def test_many_slides_go_into_a_folder_and_a_bad_one_costs_only_itself(
     assert "1 of 3 slides failed" in errors
 
 
-def test_evaluation_of_the_shipped_metrics_is_repeatable(corpus: Path, tiny_bundle: Bundle, capsys: pytest.CaptureFixture[str]) -> None:
+def test_evaluation_of_the_shipped_metrics_is_repeatable(
+    corpus: Path, tiny_bundle: Bundle, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert exit_code("evaluate", tiny_bundle.path, corpus, "--sections", "SIM_A_4", "--json") == 0
     rows = json.loads(capsys.readouterr().out)
     for row, recorded in zip(rows, tiny_bundle.metrics["test"], strict=True):

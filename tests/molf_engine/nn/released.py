@@ -10,7 +10,9 @@ State = dict[str, Tensor]
 
 def vae_state(released: State) -> State:
     """State of :class:`molf_engine.nn.vae.GeneVAE`."""
-    own = {key.removeprefix("gene_autoencoder."): value for key, value in released.items() if "gene_autoencoder." in key}
+    own = {
+        key.removeprefix("gene_autoencoder."): value for key, value in released.items() if "gene_autoencoder." in key
+    }
     state = {
         **_linear(own, "gene_input_proj", "embed"),
         **_linear(own, "input_norm", "embed_norm"),
@@ -32,7 +34,9 @@ def velocity_state(released: State, experts: int) -> State:
     value_weight = released["conditioner.attention.in_proj_weight"][2 * width :]
     value_bias = released["conditioner.attention.in_proj_bias"][2 * width :]
     values = embedded @ value_weight.T + value_bias
-    codes = values @ released["conditioner.attention.out_proj.weight"].T + released["conditioner.attention.out_proj.bias"]
+    codes = (
+        values @ released["conditioner.attention.out_proj.weight"].T + released["conditioner.attention.out_proj.bias"]
+    )
     state = {
         "context.null": released["unconditional_embedding"].flatten(),
         "context.code.weight": codes,

@@ -68,7 +68,11 @@ def test_routing_entropy_is_1_when_undecided_and_0_when_sure() -> None:
 
 def test_hallmark_scores_standardise_with_the_training_spots(predicted: ad.AnnData, tiny_bundle: Bundle) -> None:
     genes = tiny_bundle.genes
-    members = [g for g in hallmark_sets()["HYPOXIA"] if g in genes.index and genes.loc[g, "measured"] and genes.loc[g, "sd"] > 0]
+    members = [
+        g
+        for g in hallmark_sets()["HYPOXIA"]
+        if g in genes.index and genes.loc[g, "measured"] and genes.loc[g, "sd"] > 0
+    ]
     values = predicted[:, members].X
     z = np.clip((values - genes.loc[members, "mean"].to_numpy()) / genes.loc[members, "sd"].to_numpy(), -5, 5)
     np.testing.assert_allclose(predicted.obsm["hallmark"]["HYPOXIA"], z.mean(1), atol=1e-4)
@@ -88,9 +92,7 @@ def test_any_guidance_follows_from_a_saved_prediction(
     guided = Guided(back, tiny_bundle)
     np.testing.assert_allclose(guided.expression(2.0), predicted.X, atol=1e-5)
     np.testing.assert_allclose(guided.total(2.0), predicted.obs["total"], rtol=1e-5)
-    np.testing.assert_allclose(
-        guided.hallmark("HYPOXIA", 2.0), predicted.obsm["hallmark"]["HYPOXIA"], atol=1e-4
-    )
+    np.testing.assert_allclose(guided.hallmark("HYPOXIA", 2.0), predicted.obsm["hallmark"]["HYPOXIA"], atol=1e-4)
     assert [path.name for path in tmp_path.iterdir()] == [path.name]
 
 
@@ -160,6 +162,7 @@ def test_an_anndata_of_somebody_else_is_refused(tmp_path: Path) -> None:
         read_prediction(tmp_path / "a.h5ad")
 
 
+@pytest.mark.interop
 def test_squidpy_and_scanpy_find_the_picture_without_arguments(predicted: ad.AnnData) -> None:
     library = next(iter(predicted.uns["spatial"]))
     entry = predicted.uns["spatial"][library]

@@ -25,7 +25,9 @@ def collect(job: PredictJob, until: type = object) -> list[Message]:
     while time.monotonic() < deadline:
         new = job.poll()
         messages += new
-        if any(isinstance(message, (Done, Failed, until) if until is not object else (Done, Failed)) for message in new):
+        if any(
+            isinstance(message, (Done, Failed, until) if until is not object else (Done, Failed)) for message in new
+        ):
             return messages
         time.sleep(0.02)
     raise AssertionError(f"no answer; so far {messages}")

@@ -65,7 +65,9 @@ def test_draws_give_a_spread_and_their_seed_decides(tiny_bundle: Bundle, slide_p
 def test_partial_results_arrive_before_the_end_and_cover_all_patches(tiny_bundle: Bundle, slide_path: Path) -> None:
     seen: set[int] = set()
     with open_slide(slide_path) as slide:
-        adata = predict_slide(slide, tiny_bundle, on_partial=lambda patches, index, latents: seen.update(index.tolist()))
+        adata = predict_slide(
+            slide, tiny_bundle, on_partial=lambda patches, index, latents: seen.update(index.tolist())
+        )
     assert seen == set(range(adata.n_obs))
 
 

@@ -51,7 +51,7 @@ def test_an_interrupted_run_refuses_other_settings(corpus: Path, tmp_path: Path)
 
     with pytest.raises(Cancelled):
         train(tiny_settings(corpus), tmp_path / "b", progress=stop)
-    with pytest.raises(ConfigError, match="flow.experts was 6, is 4"):
+    with pytest.raises(ConfigError, match=r"flow\.experts was 6, is 4"):
         train(tiny_settings(corpus, flow__experts=4), tmp_path / "b")
 
 
@@ -96,7 +96,9 @@ def test_each_named_option_trains(corpus: Path, tmp_path: Path, changes: dict[st
     assert np.isfinite([row["molf"] for row in bundle.metrics["validation"]]).all()
 
 
-def test_half_precision_halves_the_file_and_is_what_is_scored(tiny_bundle: Bundle, corpus: Path, tmp_path: Path) -> None:
+def test_half_precision_halves_the_file_and_is_what_is_scored(
+    tiny_bundle: Bundle, corpus: Path, tmp_path: Path
+) -> None:
     half = train(tiny_settings(corpus, half=True), tmp_path / "half")
     size = (half.path / "model.safetensors").stat().st_size
     assert size < 0.55 * (tiny_bundle.path / "model.safetensors").stat().st_size
@@ -109,7 +111,10 @@ def test_half_precision_halves_the_file_and_is_what_is_scored(tiny_bundle: Bundl
     [
         ({"data__validation": ["nobody"]}, "nobody"),
         ({"data__validation": []}, "data.validation is empty"),
-        ({"data__test": ["SIM_A_1"], "data__sections": ["SIM_A_1", "SIM_A_2"]}, "data.test names sections that training sees"),
+        (
+            {"data__test": ["SIM_A_1"], "data__sections": ["SIM_A_1", "SIM_A_2"]},
+            "data.test names sections that training sees",
+        ),
         ({"encoder": {"name": "uni9"}}, "encoder 'uni9' is unknown"),
         ({"data__path": None}, "--data"),
     ],
