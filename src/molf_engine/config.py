@@ -132,7 +132,7 @@ class TrainingConfig(_Settings):
     """How both stages are trained."""
 
     vae: StageConfig = StageConfig()
-    flow: StageConfig = StageConfig(gate_learning_rate=1e-4)
+    flow: StageConfig = StageConfig(epochs=800, learning_rate=1e-3, gate_learning_rate=2e-4)
     seed: int = 2026
     device: str = "auto"
     """`auto`, `cpu`, `cuda`, `mps`."""

@@ -43,6 +43,8 @@ class Expression:
     """Unique names of the spots (barcodes)."""
     left_out: int
     """How many spots were left out because they have too few counts."""
+    truth: np.ndarray | None = None
+    """``(S, G)`` float32 log1p-cp10k expression without the noise of counting, where it is known: in simulated tissue only."""
 
     def __len__(self) -> int:
         """Count the spots."""
@@ -63,6 +65,7 @@ class Expression:
             positions=self.positions[keep],
             names=tuple(name for name, kept in zip(self.names, keep, strict=True) if kept),
             left_out=self.left_out + int((~keep).sum()),
+            truth=None if self.truth is None else self.truth[keep],
         )
 
 
@@ -121,7 +124,18 @@ def load_expression(
         positions=positions[kept],
         names=tuple(names),
         left_out=left_out,
+        truth=_truth(adata, kept, columns),
     )
+
+
+def _truth(adata: anndata.AnnData, kept: np.ndarray, columns: scipy.sparse.csr_matrix) -> np.ndarray | None:
+    """What :mod:`molf_engine.data.simulator` wrote beside the counts."""
+    if "expected" not in adata.layers:
+        return None
+    expected = np.asarray(adata.layers["expected"], dtype=np.float32)[kept]
+    # A logarithm cannot be added up: it is taken over only where a column of the file is a gene of the panel by itself.
+    result: np.ndarray = expected @ columns.toarray().astype(np.float32)
+    return result if columns.sum(axis=0).max() <= 1 else None
 
 
 def _read(path: Path) -> anndata.AnnData:

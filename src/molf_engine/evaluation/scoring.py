@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 MODELS = ("molf", *RIVALS)
 HVG = 50
 
+TRUTH = "truth"
+
 PROTOCOL = "Pearson correlation per gene over the spots of one section, mean over genes; sections are never pooled"
 
 Predictions = dict[str, dict[str, np.ndarray]]
@@ -37,7 +39,8 @@ Predictions = dict[str, dict[str, np.ndarray]]
 class SectionScores:
     """Per-gene PCC of every model on one section, in both scales.
 
-    ``pcc[model][units]`` is (G,), NaN where the gene was not measured or does not vary.
+    ``pcc[model][units]`` is (G,), NaN where the gene was not measured or does not vary.  Simulated tissue has one more scale,
+    :data:`TRUTH`: the prediction in log1p-cp10k against the expression that its counts were drawn from.
     """
 
     section: str
@@ -105,6 +108,9 @@ def predict_models(
 def score_section(predictions: Predictions, expression: Expression, patient: str, *, seen: bool) -> SectionScores:
     """Correlate predictions with what was measured."""
     measured = {units: expression.in_units(units) for units in UNITS}
+    if expression.truth is not None:
+        measured[TRUTH] = expression.truth
+        predictions = {model: {**scales, TRUTH: scales["log1p-cp10k"]} for model, scales in predictions.items()}
     return SectionScores(
         expression.section_id,
         patient,
@@ -130,8 +136,8 @@ def table(scores: Sequence[SectionScores], genes: pd.DataFrame) -> list[Row]:
     """
     rows = []
     for score in scores:
-        for units in UNITS:
-            spread = genes[f"sd_{units}"].where(genes["measured"], -np.inf).to_numpy()
+        for units in score.pcc["molf"]:
+            spread = genes[f"sd_{'log1p-cp10k' if units == TRUTH else units}"].where(genes["measured"], -np.inf).to_numpy()
             sets = {"panel": np.arange(len(genes)), f"HVG-{HVG}": np.argsort(-spread, kind="stable")[:HVG]}
             for name, index in sets.items():
                 # A gene that one model predicts as a constant has no PCC there: compare on the genes that all can be scored on.
@@ -170,7 +176,7 @@ def write_per_gene(path: Path, scores: Sequence[SectionScores], genes: pd.DataFr
             **{model: score.pcc[model][units] for model in MODELS}
         )
         for score in scores
-        for units in UNITS
+        for units in score.pcc["molf"]
     ]
     with atomic_path(Path(path)) as beside:
         pd.concat(tables).to_csv(beside, index=False, float_format="%.4f")

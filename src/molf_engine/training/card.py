@@ -25,6 +25,8 @@ def card(bundle: Bundle) -> str:
         "on the predicted log total. Ridge, MLP and depth were fitted on the same features and the same spots. HVG-50: the 50 genes "
         "of largest variance over the training spots in that scale.",
     ]
+    if config.simulated:
+        parts.append("`truth`: the prediction in `log1p-cp10k` against the expected expression that the counts were drawn from.")
     if metrics["test"]:
         parts += [
             "### Test sections (scored once, after everything was chosen)",

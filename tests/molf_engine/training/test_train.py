@@ -66,7 +66,7 @@ def test_learning_lowers_both_losses(tiny_bundle: Bundle) -> None:
 def test_metrics_hold_every_model_scale_and_gene_set(tiny_bundle: Bundle) -> None:
     rows = tiny_bundle.metrics["test"]
     assert {(row["units"], row["genes"]) for row in rows} == {
-        (units, genes) for units in ("log1p", "log1p-cp10k") for genes in ("panel", "HVG-50")
+        (units, genes) for units in ("log1p", "log1p-cp10k", "truth") for genes in ("panel", "HVG-50")
     }
     for row in rows:
         assert row["section"] == "SIM_A_4"
