@@ -58,7 +58,11 @@ def main() -> None:
     arguments, flags = parser.parse_known_args()
     values = overrides(read_settings(arguments.config), flags)
     config = validate(values)
-    sections = [section for section in read_hest(arguments.data, config.data.sections or ()) if section.id not in config.data.test]
+    sections = [
+        section
+        for section in read_hest(arguments.data, config.data.sections or ())
+        if section.id not in config.data.test
+    ]
     known = {section.id for section in sections}
     sections += read_hest(arguments.data, [name for name in config.data.validation if name not in known])
 
@@ -69,9 +73,7 @@ def main() -> None:
         fold = config.model_copy(update={"data": type(config.data).model_validate(data)})
         with tempfile.TemporaryDirectory() as folder:
             bundle = train(fold, Path(folder) / "bundle", cache=FeatureCache())
-            rows += [
-                {"protocol": protocol, **row, "w": bundle.config.guidance} for row in bundle.metrics["test"]
-            ]
+            rows += [{"protocol": protocol, **row, "w": bundle.config.guidance} for row in bundle.metrics["test"]]
         sys.stderr.write(f"{protocol}: {', '.join(test)} done\n")
     table = pd.DataFrame(rows)
     print(f"mean PCC per gene over the spots of a section; settings {arguments.config.name} {' '.join(flags)}".rstrip())

@@ -137,7 +137,9 @@ def table(scores: Sequence[SectionScores], genes: pd.DataFrame) -> list[Row]:
     rows = []
     for score in scores:
         for units in score.pcc["molf"]:
-            spread = genes[f"sd_{'log1p-cp10k' if units == TRUTH else units}"].where(genes["measured"], -np.inf).to_numpy()
+            spread = (
+                genes[f"sd_{'log1p-cp10k' if units == TRUTH else units}"].where(genes["measured"], -np.inf).to_numpy()
+            )
             sets = {"panel": np.arange(len(genes)), f"HVG-{HVG}": np.argsort(-spread, kind="stable")[:HVG]}
             for name, index in sets.items():
                 # A gene that one model predicts as a constant has no PCC there: compare on the genes that all can be scored on.

@@ -26,7 +26,9 @@ def card(bundle: Bundle) -> str:
         "of largest variance over the training spots in that scale.",
     ]
     if config.simulated:
-        parts.append("`truth`: the prediction in `log1p-cp10k` against the expected expression that the counts were drawn from.")
+        parts.append(
+            "`truth`: the prediction in `log1p-cp10k` against the expected expression that the counts were drawn from."
+        )
     if metrics["test"]:
         parts += [
             "### Test sections (scored once, after everything was chosen)",
