@@ -60,7 +60,7 @@ class EncoderConfig(_Settings):
 class VAEConfig(_Settings):
     """Gene VAE (stage 1). Defaults are ours; the published widths are in configs/published.toml."""
 
-    latent: int = Field(32, ge=1)
+    latent: int = Field(16, ge=1)
     """Width of the latent space in which the flow runs."""
     width: int = Field(128, ge=4)
     """Width of the encoder layer and of the first decoder layer (the second is twice as wide)."""
