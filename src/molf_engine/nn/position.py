@@ -8,8 +8,11 @@ from torch import Tensor
 LONGEST_UM = 20_000.0
 """Longest wavelength of :func:`grid_sinusoids`, about the width of a tissue section."""
 
-SHORTEST_UM = 200.0
-"""Shortest wavelength of :func:`grid_sinusoids`, two patches."""
+SHORTEST_UM = 1_000.0
+"""Shortest wavelength of :func:`grid_sinusoids`.
+
+Several times the pitch of the coarsest arrays (200 um): training must see every phase of a wave, or maps on a finer grid show stripes.
+"""
 
 
 def row_sinusoids(rows: Tensor, width: int) -> Tensor:
@@ -33,7 +36,7 @@ def row_sinusoids(rows: Tensor, width: int) -> Tensor:
 
 
 def grid_sinusoids(positions: Tensor, width: int) -> Tensor:
-    """Sines and cosines of x and of y, from two patches to a whole section in wavelength.
+    """Sines and cosines of x and of y, from some patches to a whole section in wavelength.
 
     Only differences of position reach the attention in a meaningful way, so the origin is put at the slide's centre: the same
     tissue scanned elsewhere on the glass is the same tissue.

@@ -1,0 +1,74 @@
+"""What must stay in sight: who made the map, how good it is, and that it is a prediction."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QFrame, QLabel, QVBoxLayout, QWidget
+
+if TYPE_CHECKING:
+    from molf_engine.bundle import Bundle
+    from napari_molf._run import Run
+
+NOTICE = "Predicted, not measured. Research use only."
+SIMULATED = "Simulated tissue: drawn by a program, no patient."
+
+
+def card_of(run: Run | None, bundle: Bundle | None) -> str:
+    """One line on the model behind the map, or on the one that is chosen while there is no map."""
+    if run is not None and run.bundle is None:
+        return f"{run.model} · this model is not on this computer, so its card is not known."
+    model = run.bundle if run is not None else bundle
+    return f"{model.name} · {model.card_line}" if model is not None else "No model yet."
+
+
+def missing_model(run: Run) -> str | None:
+    """Why the slider is off, if it is."""
+    if run.missing_bundle is None:
+        return None
+    return f"Guidance is fixed at {run.guidance:.3g}: changing it needs the model {run.missing_bundle}. Choose its folder under Model."
+
+
+class CardPanel(QFrame):
+    """The lines at the foot of the dock, outside what scrolls and folds."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._simulated = QLabel(SIMULATED)
+        self._simulated.setObjectName("molf_banner")
+        self._card = QLabel()
+        self._card.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        self._card.setAccessibleName("Model card")
+        self._notice = QLabel(NOTICE)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(8, 4, 8, 6)
+        layout.setSpacing(3)
+        for label in (self._simulated, self._card, self._notice):
+            label.setWordWrap(True)
+            layout.addWidget(label)
+        self._simulated.hide()
+
+    @property
+    def text(self) -> str:
+        """Everything that is in sight."""
+        labels = (self._simulated, self._card, self._notice)
+        return "\n".join(label.text() for label in labels if not label.isHidden())
+
+    def show_facts(self, run: Run | None, bundle: Bundle | None, *, simulated: bool) -> None:
+        """Describe the run on the map, or the model that is chosen."""
+        self._card.setText(card_of(run, bundle))
+        model = run.bundle if run is not None else bundle
+        self._card.setToolTip(_details(model) if model is not None else "")
+        self._simulated.setVisible(simulated)
+
+
+def _details(bundle: Bundle) -> str:
+    config = bundle.config
+    lines = [
+        config.description,
+        f"Held-out: {config.heldout}",
+        f"Licence: {config.licence}",
+        f"Folder: {bundle.path}",
+    ]
+    return "\n".join(line for line in lines if line)

@@ -1,0 +1,127 @@
+"""Files that napari offers to open with us: whole slides and saved predictions.
+
+A ``get_*_reader`` looks at the file and returns none if it is not ours, so that napari can try its other readers.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from napari.types import LayerData
+
+_log = logging.getLogger(__name__)
+
+Reader = Callable[[str], "list[LayerData]"]
+
+SCANNER_SUFFIXES = {".svs", ".ndpi", ".mrxs", ".scn", ".bif", ".svslide", ".vms", ".vmu"}
+TIFF_SUFFIXES = {".tif", ".tiff"}
+LARGE = 4096
+"""A TIFF of one level is a slide if it says how many um a pixel is and is at least this long."""
+
+
+def get_slide_reader(path: str | Sequence[str]) -> Reader | None:
+    """Reader for a whole slide, or none.
+
+    A file with a scanner's ending is taken even if it turns out to be damaged: the error then says what is wrong with it.  A plain TIFF
+    is taken only if it is a pyramid, or large and with a known um per pixel; a folder only if it holds DICOM or OME-Zarr.
+    """
+    if not isinstance(path, str):
+        return None
+    from molf_engine.slides import looks_like_slide
+
+    file = Path(path)
+    suffix = file.suffix.lower()
+    if suffix in SCANNER_SUFFIXES:
+        return read_slide
+    if file.is_dir() or suffix == ".dcm":
+        return read_slide if not is_saved_prediction(file) and looks_like_slide(file) else None
+    return read_slide if suffix in TIFF_SUFFIXES and _is_slide(file) else None
+
+
+def read_slide(path: str) -> list[LayerData]:
+    """Open a slide as a lazy layer, and show the scale bar if its um per pixel is known.
+
+    Raises
+    ------
+    SlideError
+        If it cannot be opened; napari shows the message.
+    """
+    from molf_engine.slides import open_slide
+    from napari_molf._slide_layer import slide_layer_data
+
+    slide = open_slide(Path(path))
+    if slide.um_per_pixel is not None:
+        show_scale_bar()
+    return [slide_layer_data(slide)]
+
+
+def get_result_reader(path: str | Sequence[str]) -> Reader | None:
+    """Reader for a prediction that was saved as ``.h5ad`` or ``.zarr``, or none for any other such file."""
+    if not isinstance(path, str):
+        return None
+    return read_result if is_saved_prediction(Path(path)) else None
+
+
+def read_result(path: str) -> list[LayerData]:
+    """Open a saved prediction: its slide and the score that varies most.
+
+    The dock, if it is open, takes the result over and offers every other score.
+
+    Raises
+    ------
+    PredictionError
+        If the file breaks the contract; napari shows the message.
+    """
+    from napari import current_viewer
+
+    from molf_engine.prediction import read_prediction
+    from napari_molf._saved import result_layer_data
+
+    show_scale_bar()
+    return result_layer_data(read_prediction(Path(path)), Path(path), current_viewer())
+
+
+def is_saved_prediction(path: Path) -> bool:
+    """Whether a file or folder is one of our predictions, by its content."""
+    suffix = path.suffix.lower()
+    if suffix == ".h5ad" and path.is_file():
+        import h5py
+
+        try:
+            with h5py.File(path, "r") as file:
+                return "uns/molf" in file
+        except OSError:
+            return False
+    return suffix == ".zarr" and (path / "uns" / "molf").is_dir()
+
+
+def _is_slide(path: Path) -> bool:
+    """Whether a file that others could open as well is a slide: it looks like one, and is a pyramid or knows its scale."""
+    from molf_engine.errors import SlideError
+    from molf_engine.slides import looks_like_slide, open_slide
+
+    if not looks_like_slide(path):
+        return False
+    try:
+        with open_slide(path) as slide:
+            finest = slide.levels[0]
+            large = max(finest.width, finest.height) >= LARGE
+            return len(slide.levels) > 1 or (large and slide.um_per_pixel is not None)
+    except SlideError as error:
+        _log.info("%s is no slide: %s", path, error)
+        return False
+
+
+def show_scale_bar() -> None:
+    """Show the scale bar of the viewer that is open, if there is one."""
+    from napari import current_viewer
+
+    from napari_molf._compat import scale_bar
+
+    viewer = current_viewer()
+    if viewer is not None:
+        scale_bar(viewer).visible = True

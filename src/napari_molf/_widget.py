@@ -1,0 +1,385 @@
+"""The dock ``Predict expression``: puts its parts together, and says to each what the others did."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from qtpy.QtCore import QEvent, Qt, QTimer
+from qtpy.QtGui import QShowEvent
+from qtpy.QtWidgets import (
+    QApplication,
+    QFileDialog,
+    QHBoxLayout,
+    QLabel,
+    QScrollArea,
+    QSizePolicy,
+    QVBoxLayout,
+    QWidget,
+)
+
+from napari_molf import _models
+from napari_molf._background import Newest, sentence
+from napari_molf._card import CardPanel
+from napari_molf._compat import scale_bar
+from napari_molf._experts import ExpertPanel
+from napari_molf._help import HelpButton
+from napari_molf._jobs import PredictionRunner
+from napari_molf._layers import Placement, ResultLayers
+from napari_molf._maps import PatchMap, robust_limits, wider_limits
+from napari_molf._presenter import Presenter, View
+from napari_molf._progress_row import PredictRow
+from napari_molf._readout import Readout
+from napari_molf._regions import add_regions_layer
+from napari_molf._run import Run
+from napari_molf._saved import result_in
+from napari_molf._scores import Score
+from napari_molf._sections import Section, dock_style, list_style, put_in_tab_order
+from napari_molf._settings_form import SettingsForm
+from napari_molf._show import ShowPanel
+from napari_molf._slide_layer import SlideInfo
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from napari.layers import Layer
+    from napari.viewer import Viewer
+
+    from molf_engine.bundle import Bundle
+
+
+class PredictWidget(QWidget):
+    """Dock that predicts expression on a slide and shows it.
+
+    Parameters
+    ----------
+    napari_viewer
+        The viewer it is docked in.
+    """
+
+    def __init__(self, napari_viewer: Viewer, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._viewer = napari_viewer
+        self._slide_layer: Layer | None = None
+        self._pending: ResultLayers | None = None
+        self._pending_id = ""
+        self._filling_limits: tuple[float, float] | None = None
+        self._stopped = False
+
+        self.presenter = Presenter(napari_viewer, self)
+        self.runner = PredictionRunner(self)
+        self._lister = Newest(self)
+        self._opener = Newest(self)
+        self._saver = Newest(self)
+
+        self.form = SettingsForm(napari_viewer)
+        self.row = PredictRow()
+        self.readout = Readout(napari_viewer, self.presenter)
+        self.show_panel = ShowPanel(self.readout)
+        self.experts = ExpertPanel()
+        self.card = CardPanel()
+        self._build()
+        self._connect()
+        self._on_theme()
+        self._on_layers()
+        self._adopt(napari_viewer.layers)
+        self._lister.ask("models", _models.load_known)
+
+    # -- layout ----------------------------------------------------------------------------------------------
+
+    def _build(self) -> None:
+        self.setMinimumWidth(280)
+        top = QHBoxLayout()
+        top.setContentsMargins(8, 6, 8, 2)
+        top.addWidget(QLabel("<b>MoLF</b>"), 1)
+        top.addWidget(HelpButton())
+
+        predict = QWidget()
+        column = QVBoxLayout(predict)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(2)
+        column.addWidget(self.form.native)
+        column.addWidget(self.row)
+        self.sections = {
+            "predict": Section("Predict", predict),
+            "show": Section("Show", self.show_panel),
+            "experts": Section("Experts", self.experts),
+        }
+        inside = QWidget()
+        stack = QVBoxLayout(inside)
+        stack.setContentsMargins(8, 4, 8, 4)
+        stack.setSpacing(8)
+        for section in self.sections.values():
+            stack.addWidget(section)
+        stack.addStretch(1)
+        scroll = QScrollArea()
+        scroll.setWidgetResizable(True)
+        scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        scroll.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        inside.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
+        scroll.setWidget(inside)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(0)
+        layout.addLayout(top)
+        layout.addWidget(scroll, 1)
+        layout.addWidget(self.card)
+        put_in_tab_order(self.sections.values())
+
+    def _connect(self) -> None:
+        self.form.model_changed.connect(self._on_model)
+        self.form.slide_changed.connect(self._on_slide)
+        self.form.folder_wanted.connect(self._on_folder_wanted)
+        self.form.shapes_wanted.connect(self._on_shapes_wanted)
+        self.row.predict_pressed.connect(self.predict)
+        self.row.cancel_pressed.connect(self.runner.cancel)
+        self.runner.progressed.connect(self.row.show_progress)
+        self.runner.started.connect(self._on_started)
+        self.runner.filled.connect(self._on_filled)
+        self.runner.finished.connect(self._on_finished)
+        self.runner.failed.connect(self._on_failed)
+        self.runner.cancelled.connect(self._on_cancelled)
+        self.presenter.run_changed.connect(self._on_run)
+        self.presenter.shown.connect(self._on_shown)
+        self.presenter.failed.connect(self.row.say)
+        self.show_panel.score_chosen.connect(self.presenter.show)
+        self.show_panel.relative_changed.connect(self.presenter.set_relative)
+        self.show_panel.guidance_changed.connect(self.presenter.set_guidance)
+        self.show_panel.opacity_changed.connect(self.presenter.set_opacity)
+        self.show_panel.save_pressed.connect(self._on_save)
+        self.experts.routing_chosen.connect(self.presenter.show_routing)
+        self.presenter.routing_changed.connect(self.experts.set_chosen)
+        self._lister.done.connect(self._on_models)
+        self._lister.failed.connect(self._on_error)
+        self._opener.done.connect(self._on_model_opened)
+        self._opener.failed.connect(self._on_model_refused)
+        self._saver.done.connect(self._on_saved)
+        self._saver.failed.connect(self._on_error)
+        layers = self._viewer.layers
+        for event in (layers.events.inserted, layers.events.removed, layers.events.renamed):
+            event.connect(self._on_layers)
+        layers.events.inserted.connect(self._on_inserted)
+        layers.selection.events.active.connect(self._on_active)
+        self._viewer.events.theme.connect(self._on_theme)
+        # The window deletes its docks without closing them; a partial lives as long as the connection.
+        self.destroyed.connect(partial(_let_go, self))
+        application = QApplication.instance()
+        if application is not None:
+            application.aboutToQuit.connect(self.stop)
+
+    # -- predicting ------------------------------------------------------------------------------------------
+
+    def predict(self) -> None:
+        """Start the prediction that the form describes, or say what is missing."""
+        from molf_engine.errors import MissingScaleError, MolfError
+
+        if self.runner.running:
+            return
+        self.row.say(None)
+        try:
+            request = self.form.request()
+        except MolfError as error:
+            self.row.say(str(error))
+            if isinstance(error, MissingScaleError):
+                self.form.um.native.setFocus(Qt.FocusReason.OtherFocusReason)
+            return
+        bundle = self.form.bundle
+        assert bundle is not None  # request() has checked it
+        self._slide_layer = self.form.layer
+        self._pending, self._pending_id, self._filling_limits = None, uuid.uuid4().hex, None
+        self.runner.start(request, bundle, self.presenter.score)
+        self.row.set_running(True)
+        self.form.enabled = False
+        self.row.cancel.setFocus(Qt.FocusReason.OtherFocusReason)
+
+    def _on_started(self, patches: PatchMap) -> None:
+        slide_layer = self._open_slide_layer()
+        info = self.form.info
+        if info is not None:
+            self.presenter.hide_runs_of(info.path)
+        self._pending = ResultLayers(self._viewer, self._pending_id, patches, Placement(slide_layer))
+        layer = self._pending.show_score(np.full(len(patches), np.nan), "Prediction on its way", (0.0, 1.0))
+        layer.colorbar.visible = False
+
+    def _on_filled(self, score: Score, values: np.ndarray) -> None:
+        if self._pending is not None:
+            self._filling_limits = wider_limits(self._filling_limits, robust_limits(values))
+            self._pending.update_score(values, self._filling_limits)
+            layer = self._pending.layer("score")
+            name = f"{score.name} · on its way"
+            if layer is not None and layer.name != name:
+                layer.name = name
+                layer.colorbar.visible = True
+
+    def _on_finished(self, run: Run) -> None:
+        run = replace(run, id=self._pending_id)
+        slide_layer = self._open_slide_layer()
+        self._pending = None
+        self._at_rest()
+        self.presenter.add_run(run, slide_layer)
+        self.show_panel.search.select_text()
+
+    def _on_cancelled(self) -> None:
+        self._drop_pending()
+        self._at_rest()
+
+    def _on_failed(self, message: str) -> None:
+        from napari.utils.notifications import show_error
+
+        self._drop_pending()
+        self._at_rest()
+        self.row.say(message)
+        show_error(message)
+
+    def _drop_pending(self) -> None:
+        pending, self._pending = self._pending, None
+        if pending is not None:
+            pending.remove()
+
+    def _at_rest(self) -> None:
+        self.form.enabled = True
+        self.row.set_running(False)
+
+    def _open_slide_layer(self) -> Layer | None:
+        return self._slide_layer if self._slide_layer in self._viewer.layers else None
+
+    # -- showing ---------------------------------------------------------------------------------------------
+
+    def _on_run(self, run: Run | None) -> None:
+        self.show_panel.set_run(run)
+        self.experts.set_run(run)
+        self._say_facts()
+        if run is not None:
+            self.presenter.show(self.presenter.score or run.scores.first_to_show())
+
+    def _on_shown(self, view: View, values: np.ndarray) -> None:
+        if self.show_panel.search.current != view.score:
+            self.show_panel.search.set_current(view.score)
+
+    def _adopt(self, layers: Sequence[Layer]) -> None:
+        for layer in layers:
+            run = result_in(layer)
+            if run is not None:
+                self.presenter.relative = run.scores.relative_units
+                self.show_panel.set_relative(run.scores.relative_units)
+                self.presenter.add_run(run, self.presenter.slide_layer_of(run))
+
+    def _say_facts(self) -> None:
+        run, info = self.presenter.run, self.form.info
+        simulated = (run is not None and run.simulated) or (info is not None and info.simulated)
+        self.card.show_facts(run, self.form.bundle, simulated=simulated)
+
+    # -- what the user does elsewhere ------------------------------------------------------------------------
+
+    def _on_layers(self, event: object = None) -> None:
+        self.form.refresh_slides()
+
+    def _on_inserted(self, event: object) -> None:
+        self._adopt([event.value])  # type: ignore[attr-defined]
+
+    def _on_active(self, event: object) -> None:
+        layer: Layer | None = event.value  # type: ignore[attr-defined]
+        self.presenter.follow(layer)
+        self.form.choose_slide(layer)
+
+    def _on_slide(self, info: SlideInfo | None) -> None:
+        if info is not None and info.um_per_pixel is not None:
+            scale_bar(self._viewer).visible = True
+        self._say_facts()
+
+    def _on_model(self, bundle: Bundle | None) -> None:
+        self._say_facts()
+
+    def _on_shapes_wanted(self) -> None:
+        if self.form.shapes_layer() is None:
+            add_regions_layer(self._viewer, self.form.layer)
+
+    def _on_theme(self, event: object = None) -> None:
+        self.setStyleSheet(dock_style(self._viewer.theme))
+        self.show_panel.search.set_list_style(list_style(self._viewer.theme))
+
+    # -- models and files ------------------------------------------------------------------------------------
+
+    def _on_folder_wanted(self) -> None:
+        # After the list has closed: a dialog inside its signal would keep it open.
+        QTimer.singleShot(0, self._ask_for_folder)
+
+    def _ask_for_folder(self) -> None:
+        folder = QFileDialog.getExistingDirectory(self, "Folder of a trained model")
+        if folder:
+            self._opener.ask("folder", partial(_models.load_one, Path(folder), self.presenter.run))
+        else:
+            self.form.choose_again()
+
+    def _on_models(self, what: str, bundles: list[Bundle]) -> None:
+        self.form.set_models(bundles)
+        if not bundles:
+            self.row.say("No model is installed here. Choose the folder of one under Model.")
+
+    def _on_model_opened(self, what: str, opened: tuple[Bundle, Run | None]) -> None:
+        bundle, run = opened
+        self.row.say(None)
+        self.form.add_model(bundle)
+        if run is not None:
+            self.presenter.add_run(run, self.presenter.slide_layer_of(run))
+
+    def _on_model_refused(self, what: str, error: BaseException) -> None:
+        self._on_error(what, error)
+        self.form.choose_again()
+
+    def _on_error(self, what: str, error: BaseException) -> None:
+        self.row.say(sentence(error))
+
+    def _on_save(self) -> None:
+        run = self.presenter.run
+        if run is None:
+            return
+        name, _ = QFileDialog.getSaveFileName(
+            self, "Save the prediction", f"{run.slide_name}.h5ad", "AnnData (*.h5ad);;Zarr (*.zarr)"
+        )
+        if name:
+            self._saver.ask("save", partial(_models.save, run, Path(name)))
+
+    def _on_saved(self, what: str, path: Path) -> None:
+        from napari.utils.notifications import show_info
+
+        show_info(f"Saved {path}")
+
+    # -- the end ---------------------------------------------------------------------------------------------
+
+    def stop(self) -> None:
+        """Kill what runs, remove its files and let go of the viewer; also when Qt has deleted the dock already."""
+        if self._stopped:
+            return
+        self._stopped = True
+        self.runner.stop()
+        self.presenter.stop()
+        for background in (self._lister, self._opener, self._saver):
+            background.stop()
+        self.readout.stop()
+        layers = self._viewer.layers
+        for event in (layers.events.inserted, layers.events.removed, layers.events.renamed):
+            event.disconnect(self._on_layers)
+        layers.events.inserted.disconnect(self._on_inserted)
+        layers.selection.events.active.disconnect(self._on_active)
+        self._viewer.events.theme.disconnect(self._on_theme)
+
+    def showEvent(self, event: QShowEvent | None) -> None:
+        super().showEvent(event)
+        # The theme's font is known only now.
+        self.form.polish()
+
+    def changeEvent(self, event: QEvent | None) -> None:
+        super().changeEvent(event)
+        # The × of a dock takes the panel out of it and forgets about it.
+        if event is not None and event.type() == QEvent.Type.ParentChange and self.parent() is None:
+            self.stop()
+            self.deleteLater()
+
+
+def _let_go(widget: PredictWidget, _: object = None) -> None:
+    widget.stop()

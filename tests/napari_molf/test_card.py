@@ -1,0 +1,40 @@
+"""What must stay in sight."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from napari_molf._card import NOTICE, SIMULATED, CardPanel, missing_model
+from napari_molf._scores import Scores
+from tests.napari_molf.fakes import fake_bundle, fake_run, prediction
+
+
+def without_model():
+    return replace(fake_run(), bundle=None, scores=Scores(prediction()), model="starter-12345678")
+
+
+def test_the_card_of_the_chosen_model_and_the_notice_are_in_sight_before_any_run(qtbot) -> None:
+    panel = CardPanel()
+    qtbot.addWidget(panel)
+    panel.show_facts(None, fake_bundle("starter"), simulated=False)
+    assert panel.text == f"starter · {fake_bundle().card_line}\n{NOTICE}"
+
+
+def test_simulated_tissue_is_said(qtbot) -> None:
+    panel = CardPanel()
+    qtbot.addWidget(panel)
+    panel.show_facts(fake_run(), None, simulated=True)
+    assert panel.text.startswith(SIMULATED)
+
+
+def test_the_card_is_that_of_the_map_not_of_the_model_chosen_since(qtbot) -> None:
+    panel = CardPanel()
+    qtbot.addWidget(panel)
+    panel.show_facts(fake_run(), fake_bundle("another"), simulated=False)
+    assert panel.text.startswith("fake · ")
+
+
+def test_a_result_whose_model_is_not_here_names_it() -> None:
+    assert missing_model(fake_run()) is None
+    text = missing_model(without_model())
+    assert text is not None and "starter-12345678" in text and "fixed at 2" in text
