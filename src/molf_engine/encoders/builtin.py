@@ -137,14 +137,15 @@ class BuiltinEncoder:
 
     def save(self, folder: Path) -> None:
         """Write ``encoder.json`` and ``encoder.safetensors`` into an existing folder."""
-        from safetensors.numpy import save_file
+        from safetensors.numpy import save
 
         arrays = {
             "mean": self.projection.mean,
             "scale": self.projection.scale,
             "components": self.projection.components,
         }
-        save_file({name: np.ascontiguousarray(array) for name, array in arrays.items()}, folder / _WEIGHTS)
+        # Not save_file: it makes files that only their owner may read.
+        (folder / _WEIGHTS).write_bytes(save({name: np.ascontiguousarray(array) for name, array in arrays.items()}))
         settings = {
             "kind": KIND,
             "version": VERSION,
