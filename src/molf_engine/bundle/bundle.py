@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
 
+    from molf_engine.baselines import Rival
     from molf_engine.bundle.decoder import LatentDecoder
     from molf_engine.bundle.reference import FeatureReference
     from molf_engine.encoders import Encoder
@@ -168,9 +169,19 @@ class Bundle:
             )
         return encoder
 
-    def rivals(self) -> dict[str, np.ndarray]:
-        """Arrays of the rivals that were fitted on the same rows."""
-        return read_tensors(self.path / "rivals.safetensors")
+    def rivals(self) -> dict[str, Rival]:
+        """The rivals that were fitted on the same rows: `ridge`, `mlp`, and depth alone for each scale (`depth.log1p`, ...)."""
+        from molf_engine.baselines import RIVALS
+        from molf_engine.genes.units import UNITS
+
+        tensors = read_tensors(self.path / "rivals.safetensors")
+        names = ("ridge", "mlp", *(f"depth.{units}" for units in UNITS))
+        return {
+            name: RIVALS[name.partition(".")[0]].from_tensors(
+                {key.removeprefix(f"{name}."): value for key, value in tensors.items() if key.startswith(f"{name}.")}
+            )
+            for name in names
+        }
 
     def reference(self) -> FeatureReference:
         """Feature statistics of the training patches."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from molf_engine.baselines import RIVALS
+from molf_engine.baselines import RIVALS, Rival
 from molf_engine.bundle import Bundle
 from molf_engine.bundle.latents import slide_latents
 from molf_engine.data.expression import Expression
@@ -89,19 +89,17 @@ def predict_models(
     latents = slide_latents(field, features, positions, code)
     decoder = bundle.decoder()
     hidden = decoder.hidden(guide(latents.conditional, latents.unconditional, guidance))
-    own, tensors = bundle.config.units, bundle.rivals()
-    rivals = {name: rival.from_tensors(_part(tensors, name)) for name, rival in RIVALS.items() if name != "depth"}
-    depth = {units: RIVALS["depth"].from_tensors(_part(tensors, f"depth.{units}")) for units in UNITS}
-    total = decoder.total(hidden) if decoder.has_depth else _total(depth[own].log_total(features))
+    own, rivals = bundle.config.units, bundle.rivals()
+    total = decoder.total(hidden) if decoder.has_depth else _total(rivals[f"depth.{own}"], features)
     predicted = {"molf": (decoder.columns(hidden), total)}
-    for name, rival in rivals.items():
-        predicted[name] = (rival.predict(features), _total(rival.log_total(features)))
+    for name in ("ridge", "mlp"):
+        predicted[name] = (rivals[name].predict(features), _total(rivals[name], features))
     results = {
         name: {units: convert_units(values, totals, own, units) for units in UNITS}
         for name, (values, totals) in predicted.items()
     }
     # A line on depth is fitted in the scale that it is scored in: it is the bar that tissue density alone sets.
-    results["depth"] = {units: rival.predict(features) for units, rival in depth.items()}
+    results["depth"] = {units: rivals[f"depth.{units}"].predict(features) for units in UNITS}
     return results
 
 
@@ -184,9 +182,5 @@ def write_per_gene(path: Path, scores: Sequence[SectionScores], genes: pd.DataFr
         pd.concat(tables).to_csv(beside, index=False, float_format="%.4f")
 
 
-def _total(log_total: np.ndarray) -> np.ndarray:
-    return np.exp(np.clip(log_total, 0, 16))
-
-
-def _part(tensors: Mapping[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:
-    return {name.removeprefix(f"{prefix}."): value for name, value in tensors.items() if name.startswith(f"{prefix}.")}
+def _total(rival: Rival, features: np.ndarray) -> np.ndarray:
+    return np.exp(np.clip(rival.log_total(features), 0, 16))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -22,6 +22,7 @@ from molf_engine.slides import Patches, Slide, fingerprint, patch_grid, thumbnai
 if TYPE_CHECKING:
     import anndata as ad
 
+    from molf_engine.bundle.decoder import LatentDecoder
     from molf_engine.nn.velocity import VelocityField
 
 Estimate = Literal["mean", "sample", "released"]
@@ -154,8 +155,14 @@ def predict_slide(
 
     progress(Progress("Predicting", 0, len(patches)))
     latents = slide_latents(field, features, patches.positions_um, index)
-    values, spread = _decode(bundle, field, latents, features, patches, index, guidance, estimation, progress)
-    total = _total(bundle, latents, features, guidance)
+    decoder = bundle.decoder()
+    hidden = decoder.hidden(guide(latents.conditional, latents.unconditional, guidance))
+    spread = None
+    if estimation.kind == "mean":
+        values = decoder.columns(hidden)
+    else:
+        values, spread = _draw(decoder, field, features, patches, index, guidance, estimation, progress)
+    total = decoder.total(hidden) if decoder.has_depth else _total_by_rival(bundle, features)
     adata = _assemble(bundle, slide, patches, latents, features, values, spread, total)
     adata.uns["molf"] = _provenance(bundle, slide, patches, code, guidance, estimation, broken)
     progress(Progress("Predicting", len(patches), len(patches)))
@@ -185,10 +192,9 @@ def _check_features(features: np.ndarray, patches: Patches, bundle: Bundle) -> N
         )
 
 
-def _decode(
-    bundle: Bundle,
+def _draw(
+    decoder: LatentDecoder,
     field: VelocityField,
-    latents: SlideLatents,
     features: np.ndarray,
     patches: Patches,
     code: int,
@@ -196,10 +202,7 @@ def _decode(
     estimation: Estimation,
     progress: ProgressCallback,
 ) -> tuple[np.ndarray, np.ndarray | None]:
-    """Expression (P, G) and, from two draws on, its spread."""
-    decoder = bundle.decoder()
-    if estimation.kind == "mean":
-        return decoder.expression(guide(latents.conditional, latents.unconditional, guidance)), None
+    """Mean expression over draws (P, G) and, from two draws on, its spread."""
     ends = sample_latents(
         field,
         features,
@@ -213,13 +216,12 @@ def _decode(
         callback=lambda done: progress(Progress("Drawing", done, estimation.draws, "draws")),
     )
     # Averaged after decoding, which also averages over the decoder's bends; running sums keep one draw in memory.
-    mean = np.zeros((len(patches), len(bundle.genes)), dtype=np.float64)
-    squares = np.zeros_like(mean)
+    mean, squares = np.zeros(1), np.zeros(1)
     for count, end in enumerate(ends, start=1):
-        value = decoder.expression(end)
+        value = decoder.expression(end).astype(np.float64)
         delta = value - mean
-        mean += delta / count
-        squares += delta * (value - mean)
+        mean = mean + delta / count
+        squares = squares + delta * (value - mean)
     spread = np.sqrt(squares / (len(ends) - 1)).astype(np.float32) if len(ends) > 1 else None
     return mean.astype(np.float32), spread
 
@@ -229,19 +231,10 @@ def _noise_keys(patches: Patches) -> list[int]:
     return [int(x) << 32 | int(y) for x, y in np.rint(np.maximum(patches.centres, 0)).astype(np.int64)]
 
 
-def _total(bundle: Bundle, latents: SlideLatents, features: np.ndarray, guidance: float) -> np.ndarray:
-    decoder = bundle.decoder()
-    if decoder.has_depth:
-        guided = guide(latents.conditional, latents.unconditional, guidance)
-        return decoder.total(decoder.hidden(guided))
-    from molf_engine.baselines import DepthOnly
-
-    depth = DepthOnly.from_tensors(_part(bundle.rivals(), f"depth.{bundle.config.units}"))
-    return np.exp(np.clip(depth.log_total(features), 0, 16)).astype(np.float32)
-
-
-def _part(tensors: Mapping[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:
-    return {name.removeprefix(f"{prefix}."): value for name, value in tensors.items() if name.startswith(f"{prefix}.")}
+def _total_by_rival(bundle: Bundle, features: np.ndarray) -> np.ndarray:
+    """Total counts where the network learned raw counts and has no estimate of its own."""
+    log_total = bundle.rivals()[f"depth.{bundle.config.units}"].log_total(features)
+    return np.exp(np.clip(log_total, 0, 16)).astype(np.float32)
 
 
 def _assemble(
