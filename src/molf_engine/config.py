@@ -7,9 +7,9 @@ file that names them.  ``published`` widths are those of the released network (`
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from molf_engine.errors import ConfigError
 
@@ -26,14 +26,14 @@ class DataConfig(_Settings):
     """Which sections to learn from, and how their counts are read."""
 
     path: Path | None = None
-    """HEST-layout folder (st/, wsis/, metadata/) or prepared corpus. `--data` overrides it."""
+    """HEST-layout folder (st/, wsis/, metadata/). `--data` overrides it."""
     sections: tuple[str, ...] = ()
     """Ids of the sections to train on, the validation sections included; empty: every section in the folder."""
     validation: tuple[str, ...] = ()
     """Ids held out of the weights: early stopping and the choice of the guidance scale use them."""
     test: tuple[str, ...] = ()
     """Ids scored once, when everything is chosen; their figures go into the card."""
-    min_counts: float = Field(100, ge=0)
+    min_counts: float = Field(100, gt=0)
     """Spots with fewer counts in all are left out of training and scoring, and counted."""
     units: Units = "log1p-cp10k"
     """Scale the network learns: `log1p` of raw counts (published), or composition and depth apart."""
@@ -54,7 +54,7 @@ class EncoderConfig(_Settings):
     """What turns the image of a patch into features."""
 
     name: str = "builtin"
-    """`builtin` needs no download. Others: see `molf-engine doctor`."""
+    """`builtin` needs no download; it is the only one so far."""
 
 
 class VAEConfig(_Settings):
@@ -113,13 +113,18 @@ class FlowConfig(_Settings):
     zero_time_share: float = Field(0.25, ge=0, le=1)
     """Share of the draws of t that are exactly 0, the only time that one Euler step visits."""
 
+    @model_validator(mode="after")
+    def _enough_experts(self) -> Self:
+        if self.active > self.experts:
+            raise ValueError(f"active is {self.active}, but there are only {self.experts} experts")
+        return self
+
 
 class StageConfig(_Settings):
     """One stage of training."""
 
     epochs: int = Field(400, ge=1)
     learning_rate: float = Field(5e-4, gt=0)
-    gate_learning_rate: float | None = Field(None, gt=0)
     weight_decay: float = Field(0.01, ge=0)
     warmup: float = Field(0.05, ge=0, le=1)
     """Share of the steps over which the learning rate rises from 0; it then falls linearly to 0."""
@@ -128,15 +133,21 @@ class StageConfig(_Settings):
     """Stop after so many epochs without a better validation loss."""
 
 
+class FlowStageConfig(StageConfig):
+    """Stage 2."""
+
+    gate_learning_rate: float | None = Field(None, gt=0)
+    """Of the gate alone; none: as for everything else."""
+
+
 class TrainingConfig(_Settings):
     """How both stages are trained."""
 
     vae: StageConfig = StageConfig()
-    flow: StageConfig = StageConfig(epochs=800, learning_rate=1e-3, gate_learning_rate=2e-4)
+    flow: FlowStageConfig = FlowStageConfig(epochs=800, learning_rate=1e-3, gate_learning_rate=2e-4)
     seed: int = 2026
     device: str = "auto"
     """`auto`, `cpu`, `cuda`, `mps`."""
-    precision: Literal["32-true", "bf16-mixed"] = "32-true"
     ema: float = Field(0.99, ge=0, lt=1)
     """Decay of the moving average of the stage-2 weights that is validated and saved; 0: off."""
     checkpoint_every: int = Field(10, ge=1)
@@ -146,7 +157,9 @@ class TrainingConfig(_Settings):
 class GuidanceConfig(_Settings):
     """Filter-and-Rank (paper, eq. 11-12)."""
 
-    scales: tuple[float, ...] = (1.0, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0)
+    scales: tuple[Annotated[float, Field(ge=0, allow_inf_nan=False)], ...] = Field(
+        (1.0, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0), min_length=1
+    )
     tolerance: float = Field(0.05, ge=0)
     """tau: how much worse than the best Wasserstein distance a scale may be, relatively, and still be ranked."""
 
@@ -204,8 +217,13 @@ def read_settings(path: Path) -> dict[str, Any]:
     if not isinstance(values, dict):
         raise ConfigError(f"{path} holds no settings: it should be tables such as [data] and [flow].")
     data = values.get("data")
-    if isinstance(data, dict) and data.get("path") is not None:
-        data["path"] = str((path.parent / str(data["path"])).resolve())
+    if isinstance(data, dict):
+        if data.get("path") is not None:
+            data["path"] = str((path.parent / Path(str(data["path"])).expanduser()).resolve())
+        # A panel is a name, or a file beside the settings.
+        panel = path.parent / Path(str(data.get("panel", ""))).expanduser()
+        if panel.is_file():
+            data["panel"] = str(panel.resolve())
     return values
 
 
@@ -221,7 +239,12 @@ def validate(values: dict[str, Any], source: str = "the settings") -> RunConfig:
         return RunConfig.model_validate(values)
     except ValidationError as error:
         lines = [
-            f"  {'.'.join(str(part) for part in item['loc'])}: {item['msg']} (given: {item['input']!r})"
+            f"  {'.'.join(str(part) for part in item['loc'])}: "
+            + (
+                "there is no such setting"
+                if item["type"] == "extra_forbidden"
+                else f"{item['msg']} (given: {item['input']!r})"
+            )
             for item in error.errors()
         ]
         raise ConfigError(f"Mistakes in {source}:\n" + "\n".join(lines)) from error

@@ -19,6 +19,24 @@ def refuse_existing(path: Path, overwrite: bool) -> None:
         raise MolfError(f"{path} exists already. Choose another name, or replace it with --overwrite.")
 
 
+def make_parent(path: Path) -> None:
+    """Make the folder that ``path`` will be in: found wanting now, it costs nobody an hour.
+
+    Raises
+    ------
+    MolfError
+        If the folder cannot be made or written to.
+    """
+    probe = path.with_name(f".{path.stem}-{uuid.uuid4().hex[:8]}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        reason = _REFUSALS.get(error.errno or 0, str(error.strerror or error))
+        raise MolfError(f"Cannot write {path}: {reason}.") from error
+
+
 @contextmanager
 def atomic_path(path: Path, *, overwrite: bool = True) -> Iterator[Path]:
     """Yield a path beside ``path`` to write a file or folder to; it takes the name ``path`` when the block succeeds.
@@ -39,7 +57,9 @@ def atomic_path(path: Path, *, overwrite: bool = True) -> Iterator[Path]:
         yield beside
         _replace(beside, path)
     except OSError as error:
-        if error.errno in _REFUSALS:
+        # Only what concerns this place: the block may fail to read another file, and that must not be blamed on this one.
+        here = error.filename is None or str(error.filename).startswith(str(path.parent))
+        if error.errno in _REFUSALS and here:
             raise MolfError(f"Cannot write {path}: {_REFUSALS[error.errno]}.") from error
         raise
     finally:
@@ -52,6 +72,7 @@ _REFUSALS = {
     errno.EPERM: "permission denied. Choose a folder that you may write to",
     errno.EROFS: "the disk is read-only. Choose a folder that you may write to",
     errno.ENOTDIR: "part of that path is a file, not a folder",
+    errno.ENOENT: "there is no such folder, and it cannot be made",
     errno.EEXIST: "part of that path is a file, not a folder",
 }
 
@@ -61,7 +82,11 @@ def _replace(source: Path, target: Path) -> None:
         # A folder cannot be renamed over a folder that holds something: move the old one aside first.
         aside = target.with_name(f".{target.stem}-old-{uuid.uuid4().hex[:8]}")
         target.rename(aside)
-        source.rename(target)
+        try:
+            source.rename(target)
+        except OSError:
+            aside.rename(target)
+            raise
         shutil.rmtree(aside, ignore_errors=True)
     else:
         os.replace(source, target)

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 NOTICE = "Predicted, not measured. Research use only."
 SIMULATED = "Simulated tissue: drawn by a program, no patient."
+ONLY_SIMULATED = "This model learned from simulated tissue: on a real slide its maps mean nothing."
 
 
 def card_of(run: Run | None, bundle: Bundle | None) -> str:
@@ -21,6 +22,22 @@ def card_of(run: Run | None, bundle: Bundle | None) -> str:
         return f"{run.model} · this model is not on this computer, so its card is not known."
     model = run.bundle if run is not None else bundle
     return f"{model.name} · {model.card_line}" if model is not None else "No model yet."
+
+
+def banner_of(run: Run | None, bundle: Bundle | None, *, simulated: bool) -> str | None:
+    """What must be known before anything else; ``simulated``: the slide is."""
+    if simulated:
+        return SIMULATED
+    learned = run.simulated if run is not None else bundle is not None and bundle.config.simulated
+    return ONLY_SIMULATED if learned else None
+
+
+def doubt_of(run: Run | None) -> str | None:
+    """How many patches the model has seen nothing like."""
+    if run is None or not run.unfamiliar:
+        return None
+    share = 100 * run.unfamiliar / len(run.patches)
+    return f"⚠ {run.unfamiliar:,} patches ({share:.0f} %) look unlike the training slides"
 
 
 def missing_model(run: Run) -> str | None:
@@ -35,8 +52,9 @@ class CardPanel(QFrame):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self._simulated = QLabel(SIMULATED)
-        self._simulated.setObjectName("molf_banner")
+        self._banner = QLabel()
+        self._banner.setObjectName("molf_banner")
+        self._doubt = QLabel()
         self._card = QLabel()
         self._card.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self._card.setAccessibleName("Model card")
@@ -44,23 +62,29 @@ class CardPanel(QFrame):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(8, 4, 8, 6)
         layout.setSpacing(3)
-        for label in (self._simulated, self._card, self._notice):
+        for label in self._labels:
             label.setWordWrap(True)
             layout.addWidget(label)
-        self._simulated.hide()
+        self._banner.hide()
+        self._doubt.hide()
+
+    @property
+    def _labels(self) -> tuple[QLabel, ...]:
+        return self._banner, self._doubt, self._card, self._notice
 
     @property
     def text(self) -> str:
         """Everything that is in sight."""
-        labels = (self._simulated, self._card, self._notice)
-        return "\n".join(label.text() for label in labels if not label.isHidden())
+        return "\n".join(label.text() for label in self._labels if not label.isHidden())
 
     def show_facts(self, run: Run | None, bundle: Bundle | None, *, simulated: bool) -> None:
-        """Describe the run on the map, or the model that is chosen."""
+        """Describe the run on the map, or the model that is chosen; ``simulated``: the slide is."""
         self._card.setText(card_of(run, bundle))
         model = run.bundle if run is not None else bundle
         self._card.setToolTip(_details(model) if model is not None else "")
-        self._simulated.setVisible(simulated)
+        for label, text in ((self._banner, banner_of(run, bundle, simulated=simulated)), (self._doubt, doubt_of(run))):
+            label.setText(text or "")
+            label.setVisible(text is not None)
 
 
 def _details(bundle: Bundle) -> str:

@@ -50,8 +50,6 @@ class ExpertPanel(QWidget):
         self._key_layout.setContentsMargins(0, 0, 0, 0)
         self._key_layout.setHorizontalSpacing(10)
         self._key_layout.setVerticalSpacing(1)
-        self._doubt = QLabel()
-        self._doubt.setWordWrap(True)
 
         switches = QWidget()
         row = QFlowLayout(switches)
@@ -71,7 +69,6 @@ class ExpertPanel(QWidget):
         layout.setSpacing(4)
         layout.addWidget(switches)
         layout.addWidget(self._key)
-        layout.addWidget(self._doubt)
 
         for box in self._boxes.values():
             box.toggled.connect(self._on_toggled)
@@ -82,11 +79,6 @@ class ExpertPanel(QWidget):
     def chosen(self) -> Routing | None:
         """The map that is switched on."""
         return next((kind for kind, box in self._boxes.items() if box.isChecked()), None)
-
-    @property
-    def doubt(self) -> str:
-        """What is said about unfamiliar patches."""
-        return self._doubt.text()
 
     def set_run(self, run: Run | None) -> None:
         """Offer the experts of a run; every switch goes off."""
@@ -102,7 +94,6 @@ class ExpertPanel(QWidget):
             self.top.setToolTip(f"{count} experts cannot be told apart by colour; look at one weight at a time.")
         self._make_key(None if run is None or not self.top.isEnabled() else shares(run.scores.top_expert, count))
         self.set_chosen(None)
-        self._say_doubt(run)
 
     def set_chosen(self, kind: Routing | None) -> None:
         """Set the switches without speaking."""
@@ -126,13 +117,6 @@ class ExpertPanel(QWidget):
             row.addWidget(swatch)
             row.addWidget(QLabel(f"{expert_name(expert)}  {100 * part:.0f} %"))
             self._key_layout.addWidget(cell)
-
-    def _say_doubt(self, run: Run | None) -> None:
-        count = 0 if run is None else run.unfamiliar
-        self._doubt.setVisible(count > 0)
-        if run is not None and count:
-            share = 100 * count / len(run.patches)
-            self._doubt.setText(f"⚠ {count:,} patches ({share:.0f} %) look unlike the training slides")
 
     def _on_toggled(self, on: bool) -> None:
         sender = self.sender()

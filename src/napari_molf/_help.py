@@ -9,7 +9,8 @@ TEXT = """<b>MoLF: gene expression from H&amp;E</b>
 <p><b>Keys.</b> Up and Down in the search box: next score. Left and Right on the guidance slider: 0.1; Page Up and Down: 1;
 double click: the scale chosen on held-out tissue.</p>
 <p><b>Colours.</b> Dark is low, yellow is high. Where there is no colour, nothing was predicted. The limits are those of this slide; they
-stay while guidance changes, and are new for another score.</p>
+stay while guidance changes, and are new for another score. A gene's unit is the log of its counts; a Hallmark's is the standard
+deviation of the training spots, counted from their mean.</p>
 <p><b>Relative to local total.</b> Dense tissue has more of everything; relative to the total, a map shows what the tissue is made of.</p>
 <p>A prediction is not a measurement. Research use only.</p>"""
 

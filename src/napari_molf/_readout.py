@@ -81,6 +81,10 @@ class Readout(QLabel):
         at = position_on_slide(layers, run, tuple(viewer.cursor.position))
         self.setText(IDLE if at is None else describe(run, score, values, at))
 
+    def clear_reading(self, *_: object) -> None:
+        """Forget what was read: another map is shown now."""
+        self.setText(IDLE)
+
     def stop(self) -> None:
         """Let go of the viewer."""
         if self.on_move in self._viewer.mouse_move_callbacks:

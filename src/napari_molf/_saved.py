@@ -26,9 +26,8 @@ def result_layer_data(adata: AnnData, path: Path, viewer: ViewerModel | None = N
     run = make_run(adata, path=path)
     score = run.scores.first_to_show()
     guidance = run.scores.guidance
-    values = run.scores.values(score, guidance, relative=run.scores.relative_units)
-    relative = " / total" if run.scores.relative_units else ""
-    name = f"{score.name}{relative} · guidance {guidance:.3g} · {run.model}"
+    values = run.scores.values(score, guidance, relative=False)
+    name = f"{score.name} · guidance {guidance:.3g} · {run.model}"
     layer = ResultLayers(ViewerModel(), run.id, run.patches).show_score(values, name, robust_limits(values))
     # The dock takes the run over from here.
     layer.metadata[METADATA_KEY]["result"] = run

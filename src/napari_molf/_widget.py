@@ -144,6 +144,7 @@ class PredictWidget(QWidget):
         self.runner.failed.connect(self._on_failed)
         self.runner.cancelled.connect(self._on_cancelled)
         self.presenter.run_changed.connect(self._on_run)
+        self.presenter.run_changed.connect(self.readout.clear_reading)
         self.presenter.shown.connect(self._on_shown)
         self.presenter.failed.connect(self.row.say)
         self.show_panel.score_chosen.connect(self.presenter.show)
@@ -264,14 +265,11 @@ class PredictWidget(QWidget):
         for layer in layers:
             run = result_in(layer)
             if run is not None:
-                self.presenter.relative = run.scores.relative_units
-                self.show_panel.set_relative(run.scores.relative_units)
                 self.presenter.add_run(run, self.presenter.slide_layer_of(run))
 
     def _say_facts(self) -> None:
         run, info = self.presenter.run, self.form.info
-        simulated = (run is not None and run.simulated) or (info is not None and info.simulated)
-        self.card.show_facts(run, self.form.bundle, simulated=simulated)
+        self.card.show_facts(run, self.form.bundle, simulated=info is not None and info.simulated)
 
     # -- what the user does elsewhere ------------------------------------------------------------------------
 

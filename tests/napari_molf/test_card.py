@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from napari_molf._card import NOTICE, SIMULATED, CardPanel, missing_model
+from napari_molf._card import NOTICE, ONLY_SIMULATED, SIMULATED, CardPanel, banner_of, doubt_of, missing_model
 from napari_molf._scores import Scores
 from tests.napari_molf.fakes import fake_bundle, fake_run, prediction
 
@@ -18,6 +18,20 @@ def test_the_card_of_the_chosen_model_and_the_notice_are_in_sight_before_any_run
     qtbot.addWidget(panel)
     panel.show_facts(None, fake_bundle("starter"), simulated=False)
     assert panel.text == f"starter · {fake_bundle().card_line}\n{NOTICE}"
+
+
+def test_unfamiliar_patches_are_counted() -> None:
+    run = fake_run()
+    assert doubt_of(run) == "⚠ 2 patches (11 %) look unlike the training slides"
+    run.scores.adata.obs["unfamiliar"] = False
+    assert doubt_of(replace(run)) is None
+
+
+def test_a_model_of_simulated_tissue_warns_on_a_real_slide() -> None:
+    run = replace(fake_run(), simulated=True)
+    assert banner_of(run, None, simulated=False) == ONLY_SIMULATED
+    assert banner_of(run, None, simulated=True) == SIMULATED
+    assert banner_of(replace(run, simulated=False), None, simulated=False) is None
 
 
 def test_simulated_tissue_is_said(qtbot) -> None:

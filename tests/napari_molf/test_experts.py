@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 from qtpy.QtWidgets import QLabel
@@ -69,15 +67,6 @@ def test_too_many_experts_for_colours_keep_their_weights(panel: ExpertPanel) -> 
     panel.set_run(fake_run(experts=24))
     assert not panel.top.isEnabled() and "24 experts" in panel.top.toolTip()
     assert panel.weight.isEnabled() and panel.which.count() == 24
-
-
-def test_unfamiliar_patches_are_counted(panel: ExpertPanel) -> None:
-    panel.set_run(fake_run())
-    assert panel.doubt == "⚠ 2 patches (11 %) look unlike the training slides"
-    run = fake_run()
-    run.scores.adata.obs["unfamiliar"] = False
-    panel.set_run(replace(run))
-    assert panel._doubt.isHidden()
 
 
 def test_shares_add_up() -> None:

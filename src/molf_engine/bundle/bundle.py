@@ -12,7 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from molf_engine.bundle.config import SCHEMA_VERSION, BundleConfig
+from molf_engine.bundle.config import SCHEMA_VERSION, UNKNOWN_CODE, BundleConfig
 from molf_engine.errors import BundleError
 from molf_engine.files import atomic_path
 
@@ -112,10 +112,13 @@ class Bundle:
         # Only codes that say more than the organ's own name.
         codes = " ".join(code for code in config.trained_codes if code != "Unknown")
         what = "simulated tissue" if config.simulated else f"{' '.join(config.organs).lower()} {codes}".strip()
-        line = f"trained on {what}, {count} patient{'s' if count != 1 else ''}, {scale}"
+        patients = f"{count} patient{'s' if count != 1 else ''}" if count else "patients not stated"
+        line = f"trained on {what}, {patients}, {scale}"
         summary = self.metrics.get("summary")
         if summary:
-            line += f" · held-out PCC {summary['molf']:.2f} (ridge {summary['ridge']:.2f})"
+            rows = self.metrics["test"] or self.metrics["validation"]
+            who = ", seen patients" if all(row["seen"] for row in rows) else ""
+            line += f" · held-out PCC {summary['molf']:.2f} (ridge {summary['ridge']:.2f}{who})"
         return line
 
     @cached_property
@@ -200,6 +203,11 @@ class Bundle:
         if code not in self.config.codes:
             raise BundleError(
                 f"The model {self.name} does not know the cancer code {code!r}. It knows: {', '.join(self.config.codes)}."
+            )
+        if code == UNKNOWN_CODE and not self.config.flow.code_dropout_rate and code not in self.config.trained_codes:
+            raise BundleError(
+                f"The model {self.name} was trained without an unknown cancer code. Choose one of: "
+                f"{', '.join(self.config.trained_codes)}."
             )
         return self.config.codes.index(code)
 

@@ -6,6 +6,7 @@ Each command has a module of its own and imports what it needs when it runs, so 
 from __future__ import annotations
 
 import sys
+import traceback
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -27,8 +28,9 @@ def main(arguments: list[str] | None = None) -> None:
         sys.exit(2)  # cyclopts has said what is wrong
     except MolfError as error:
         if debug:
-            raise
-        show_error(str(error))
+            traceback.print_exc()
+        else:
+            show_error(str(error))
         sys.exit(2)
     except (KeyboardInterrupt, Cancelled):
         show_error("Stopped.")

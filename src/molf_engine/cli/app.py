@@ -4,6 +4,16 @@ from __future__ import annotations
 
 from cyclopts import App, ArgumentCollection
 
+COMMANDS = {
+    "train": "Train a model from sections with measured expression, and write it as a bundle.",
+    "predict": "Predict expression for slides; each result is an AnnData, one row per patch.",
+    "evaluate": "Score a bundle beside ridge, MLP and depth-only; nothing is fitted.",
+    "models": "List the bundles that this machine knows, with what each has seen and how good it is.",
+    "doctor": "Say what is installed, which device will be used, what is missing and how to get it.",
+    "simulate": "Draw simulated tissue whose expression is known: a training corpus, or one slide.",
+}
+"""Said here as well as in the commands themselves, which `--help` does not import."""
+
 
 def make_app() -> App:
     """Build the command line; commands are imported when they are called."""
@@ -15,11 +25,12 @@ def make_app() -> App:
         version=__version__,
         help_on_error=False,
         print_error=True,
+        suppress_keyboard_interrupt=False,
         help_epilogue="`--debug` after any command shows the whole traceback of an error.",
     )
-    app.command("molf_engine.cli.train:train", name="train", config=_settings_file)
-    for name in ("predict", "evaluate", "models", "doctor", "simulate"):
-        app.command(f"molf_engine.cli.{name}:{name}", name=name)
+    app.command("molf_engine.cli.train:train", name="train", help=COMMANDS["train"], config=_settings_file)
+    for name in list(COMMANDS)[1:]:
+        app.command(f"molf_engine.cli.{name}:{name}", name=name, help=COMMANDS[name])
     return app
 
 

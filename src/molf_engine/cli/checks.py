@@ -71,9 +71,9 @@ def _device() -> Check:
     except (ImportError, OSError) as error:
         return _row("device", False, f"torch cannot be loaded: {error}", "pip install --force-reinstall torch")
     if torch.cuda.is_available():
-        found = f"cuda: {torch.cuda.get_device_name()}"
+        found = f"training: cuda ({torch.cuda.get_device_name()}); prediction: cpu"
     elif torch.backends.mps.is_available():
-        found = "mps"
+        found = "training: mps; prediction: cpu"
     else:
         found = f"cpu, {torch.get_num_threads()} threads"
     return _row("device", True, found)

@@ -35,16 +35,20 @@ def say(message: str) -> None:
 def show_table(title: str, rows: Sequence[Mapping[str, Any]], *, as_json: bool, notes: Sequence[str] = ()) -> None:
     """Print rows that share their keys as a table, or as JSON with nothing else on stdout."""
     if as_json:
-        say(json.dumps(list(rows), indent=2, ensure_ascii=False, allow_nan=True))
+        # JSON has no NaN: what is unknown is null.
+        plain = [{key: None if value != value else value for key, value in row.items()} for row in rows]
+        say(json.dumps(plain, indent=2, ensure_ascii=False, allow_nan=False))
         return
     from rich.table import Table
+    from rich.text import Text
 
-    table = Table(title=title, title_justify="left")
+    # Text, not markup: a name in square brackets is part of what is said.
+    table = Table(title=Text(title), title_justify="left")
     if rows:
         for name, value in rows[0].items():
             table.add_column(name, justify="right" if isinstance(value, int | float) else "left", overflow="fold")
     for row in rows:
-        table.add_row(*(_cell(value) for value in row.values()))
+        table.add_row(*(Text(_cell(value)) for value in row.values()))
     console = _console(stderr=False)
     console.print(table)
     for note in notes:
@@ -63,7 +67,7 @@ def progress_bar() -> Iterator[Callable[[Progress], None]]:
     columns = (
         rich.TextColumn("{task.description}"),
         rich.BarColumn(),
-        rich.TextColumn("{task.completed:,.0f} / {task.total:,.0f} {task.fields[unit]}"),
+        rich.TextColumn("{task.fields[count]}"),
         rich.TextColumn("{task.fields[rate]}"),
         rich.TimeRemainingColumn(),
     )
@@ -72,17 +76,20 @@ def progress_bar() -> Iterator[Callable[[Progress], None]]:
 
         def report(progress: Progress) -> None:
             if progress.phase not in tasks:
-                for task in tasks.values():
-                    bar.update(task, visible=False)
-                tasks[progress.phase] = bar.add_task(progress.phase, total=None, unit=progress.unit, rate="")
+                tasks[progress.phase] = bar.add_task(progress.phase, total=None, count="", rate="")
             task = tasks[progress.phase]
+            for other in tasks.values():
+                bar.update(other, visible=other == task)
             speed = bar.tasks[bar.task_ids.index(task)].speed
             rate = f"{speed:,.0f}/s" if speed and speed >= 1 else ""
-            bar.update(
-                task, completed=progress.done, total=progress.total or None, unit=progress.unit, rate=rate, visible=True
-            )
+            bar.update(task, completed=progress.done, total=progress.total or None, count=_count(progress), rate=rate)
 
         yield report
+
+
+def _count(progress: Progress) -> str:
+    """How far a phase is; nothing where that is unknown."""
+    return f"{progress.done:,} / {progress.total:,} {progress.unit}" if progress.total else ""
 
 
 def _phase_lines() -> Callable[[Progress], None]:

@@ -49,7 +49,8 @@ def evaluate(
         as_json=json,
         notes=[
             f"{PROTOCOL}.",
-            "seen: training had other sections of the patient. depth: for each gene a line on the predicted log total. "
+            "role: what the section was to the model; seen: it has learned from the patient.",
+            "depth: for each gene a line on the predicted log total. "
             f"Rivals were fitted on {', '.join(model.config.training_sections)}, as MoLF was.",
         ],
     )

@@ -9,8 +9,6 @@ from cyclopts import Parameter
 
 from molf_engine.errors import ConfigError, MolfError
 
-SUFFIXES = (".h5ad", ".zarr")
-
 
 def predict(
     slides: Annotated[list[Path], Parameter(help="Slides to predict.")],
@@ -53,7 +51,7 @@ def predict(
     from molf_engine.cli.console import progress_bar, say, show_error
     from molf_engine.encoders import FeatureCache
     from molf_engine.encoders.elsewhere import read_features
-    from molf_engine.files import refuse_existing
+    from molf_engine.files import make_parent, refuse_existing
     from molf_engine.prediction import predict_slide, write_prediction
     from molf_engine.prediction.predict import Estimation
     from molf_engine.slides import open_slide, patch_grid, patches_at, read_positions
@@ -61,10 +59,15 @@ def predict(
     targets = _targets(slides, output)
     if (positions or features) and len(slides) > 1:
         raise ConfigError("--positions and --features belong to one slide; predict the slides one by one.")
+    if positions is not None and stride_um is not None:
+        raise ConfigError("--stride-um is for a grid of patches; with --positions there is none.")
     for target in targets.values():
         refuse_existing(target, overwrite)
+        make_parent(target)
     bundle = Bundle.load(model)
     estimation = Estimation(estimate, steps, draws, seed)
+    if bundle.config.simulated:
+        show_error(f"Note: {bundle.name} learned from simulated tissue; on a real slide its values mean nothing.")
     failed = 0
     for path, target in targets.items():
         try:
@@ -74,7 +77,9 @@ def predict(
                     centres, names = read_positions(positions)
                     patches = patches_at(slide, centres, bundle.config.patch.size_um, names)
                 if features is not None:
-                    patches = patches or patch_grid(slide, bundle.config.patch.size_um, stride_um=stride_um)
+                    patch = bundle.config.patch
+                    stride = patch.stride_um if stride_um is None else stride_um
+                    patches = patches or patch_grid(slide, patch.size_um, stride_um=stride)
                     given = read_features(features, patches)
                 adata = predict_slide(
                     slide,
@@ -94,7 +99,7 @@ def predict(
             if len(targets) == 1:
                 raise
             failed += 1
-            show_error(f"{path}: {error}")
+            show_error(str(error) if str(path) in str(error) else f"{path}: {error}")
             continue
         unfamiliar = int(adata.obs["unfamiliar"].sum())
         say(
@@ -106,6 +111,8 @@ def predict(
 
 def _targets(slides: list[Path], output: Path) -> dict[Path, Path]:
     """Result file of each slide."""
+    from molf_engine.prediction.storage import SUFFIXES
+
     if output.suffix in SUFFIXES:
         if len(slides) != 1:
             raise ConfigError(f"{output} takes one slide, not {len(slides)}. For several give a folder.")

@@ -12,9 +12,12 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from molf_engine.errors import DataError
+from molf_engine.errors import DataError, MissingScaleError
+
+if TYPE_CHECKING:
+    from molf_engine.slides import Slide
 
 logger = logging.getLogger(__name__)
 
@@ -45,6 +48,26 @@ class Section:
     def is_mouse(self) -> bool:
         """Whether the metadata say that the tissue is of a mouse."""
         return self.species.lower() in {"mus musculus", "mouse"}
+
+
+def open_section(section: Section) -> Slide:
+    """Open the slide of a section at the um per pixel that its metadata or else the file says.
+
+    Raises
+    ------
+    MissingScaleError
+        If neither says it.
+    """
+    from molf_engine.slides import open_slide
+
+    slide = open_slide(section.slide_path, section.um_per_pixel)
+    if slide.um_per_pixel is None:
+        slide.close()
+        raise MissingScaleError(
+            f"{section.id}: neither {section.slide_path} nor its metadata say how many um a pixel is. Write it into "
+            f"metadata/{section.id}.json as pixel_size_um_estimated."
+        )
+    return slide
 
 
 def cancer_code(oncotree_code: str, disease_state: str) -> str:

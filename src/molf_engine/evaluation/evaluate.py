@@ -9,10 +9,11 @@ import numpy as np
 
 from molf_engine.bundle import UNKNOWN_CODE, Bundle
 from molf_engine.data import Section, load_expression
+from molf_engine.data.sections import open_section
 from molf_engine.encoders import FeatureCache, encode_patches
-from molf_engine.evaluation.scoring import SectionScores, predict_models, score_section
+from molf_engine.evaluation.scoring import SectionScores, predict_models, role_of, score_section
 from molf_engine.progress import Progress, ProgressCallback, silent
-from molf_engine.slides import open_slide, patches_at
+from molf_engine.slides import patches_at
 
 
 def evaluate(
@@ -53,7 +54,7 @@ def evaluate(
         progress(Progress(f"Scoring {section.id}", place, len(sections), "sections"))
         expression = load_expression(section, genes, bundle.config.min_counts, symbols)
         chosen = code or (section.code if section.code in bundle.config.trained_codes else UNKNOWN_CODE)
-        with open_slide(section.slide_path, section.um_per_pixel) as slide:
+        with open_section(section) as slide:
             patches = patches_at(slide, expression.positions, bundle.config.patch.size_um, expression.names)
             features = encode_patches(slide, patches, encoder, cache=cache, progress=progress)
         readable = np.isfinite(features).all(axis=1)
@@ -66,5 +67,13 @@ def evaluate(
             bundle.code_index(chosen),
             bundle.config.guidance if guidance is None else guidance,
         )
-        scores.append(score_section(predictions, expression, section.patient, seen=section.patient in patients))
+        scores.append(
+            score_section(
+                predictions,
+                expression,
+                section.patient,
+                role=role_of(bundle, section.id),
+                seen=section.patient in patients,
+            )
+        )
     return scores

@@ -73,30 +73,6 @@ def mse(predicted: np.ndarray, measured: np.ndarray, mask: np.ndarray | None = N
     return float(((predicted[:, mask] - measured[:, mask]) ** 2).mean())
 
 
-def most_variable(values: np.ndarray, measured: np.ndarray, n: int = 50) -> np.ndarray:
-    """Choose the ``n`` genes that vary most over the training spots: there, never on the slide that is scored.
-
-    Parameters
-    ----------
-    values
-        ``(S, G)`` expression of the training spots, in the scale that is scored.
-    measured
-        ``(S, G)`` or ``(G,)`` bool; each gene's variance is over the spots that measured it.
-
-    Returns
-    -------
-    np.ndarray
-        ``(n,)`` int (fewer if fewer vary), columns by falling variance; ties in the order of the panel.
-    """
-    values = np.asarray(values, dtype=np.float64)
-    weight = np.broadcast_to(np.asarray(measured, dtype=bool), values.shape)
-    count = np.maximum(weight.sum(axis=0), 1)
-    mean = np.where(weight, values, 0.0).sum(axis=0) / count
-    variance = np.where(weight, (values - mean) ** 2, 0.0).sum(axis=0) / count
-    order = np.argsort(-variance, kind="stable")[:n]
-    return order[variance[order] > 0]
-
-
 def _checked(
     predicted: np.ndarray, measured: np.ndarray, mask: np.ndarray | None
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

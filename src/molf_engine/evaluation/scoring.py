@@ -45,8 +45,10 @@ class SectionScores:
 
     section: str
     patient: str
+    role: str
+    """What the section was to the model: `training`, `validation`, `test`, or `new`."""
     seen: bool
-    """Whether training had other sections of this patient."""
+    """Whether the model has learned from this patient, by this section or another."""
     spots: int
     left_out: int
     pcc: Mapping[str, Mapping[str, np.ndarray]]
@@ -58,6 +60,7 @@ class Row:
 
     section: str
     patient: str
+    role: str
     seen: bool
     spots: int
     units: str
@@ -103,7 +106,20 @@ def predict_models(
     return results
 
 
-def score_section(predictions: Predictions, expression: Expression, patient: str, *, seen: bool) -> SectionScores:
+def role_of(bundle: Bundle, section: str) -> str:
+    """What a section was to a model."""
+    config = bundle.config
+    roles = {
+        **dict.fromkeys(config.test_sections, "test"),
+        **dict.fromkeys(config.validation_sections, "validation"),
+        **dict.fromkeys(config.training_sections, "training"),
+    }
+    return roles.get(section, "new")
+
+
+def score_section(
+    predictions: Predictions, expression: Expression, patient: str, *, role: str, seen: bool
+) -> SectionScores:
     """Correlate predictions with what was measured."""
     measured = {units: expression.in_units(units) for units in UNITS}
     if expression.truth is not None:
@@ -112,6 +128,7 @@ def score_section(predictions: Predictions, expression: Expression, patient: str
     return SectionScores(
         expression.section_id,
         patient,
+        role,
         seen,
         len(expression),
         expression.left_out,
@@ -144,7 +161,17 @@ def table(scores: Sequence[SectionScores], genes: pd.DataFrame) -> list[Row]:
                 shared = np.all([np.isfinite(score.pcc[model][units][index]) for model in MODELS], axis=0)
                 means = {model: mean_finite(score.pcc[model][units][index][shared]) for model in MODELS}
                 rows.append(
-                    Row(score.section, score.patient, score.seen, score.spots, units, name, int(shared.sum()), **means)
+                    Row(
+                        score.section,
+                        score.patient,
+                        score.role,
+                        score.seen,
+                        score.spots,
+                        units,
+                        name,
+                        int(shared.sum()),
+                        **means,
+                    )
                 )
     return rows
 

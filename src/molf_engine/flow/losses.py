@@ -1,4 +1,4 @@
-"""Losses of both stages (paper, eq. 3 and 6-8).  Each is a mean over the patches of one slide."""
+"""Losses of both stages (paper, eq. 3 and 6-8).  Each is for the patches of one slide."""
 
 from __future__ import annotations
 

@@ -38,8 +38,8 @@ def row_sinusoids(rows: Tensor, width: int) -> Tensor:
 def grid_sinusoids(positions: Tensor, width: int) -> Tensor:
     """Sines and cosines of x and of y, from some patches to a whole section in wavelength.
 
-    Only differences of position reach the attention in a meaningful way, so the origin is put at the slide's centre: the same
-    tissue scanned elsewhere on the glass is the same tissue.
+    The origin is the middle of the patches' bounding box: the same tissue scanned elsewhere on the glass is the same tissue.  A region
+    has a middle of its own, so its patches are placed a little differently than on the whole slide.
 
     Parameters
     ----------

@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from molf_engine.errors import PredictionError
+from molf_engine.genes import hallmark_sets
 
 if TYPE_CHECKING:
     import anndata as ad
@@ -71,8 +72,8 @@ def validate(adata: ad.AnnData, source: str = "This AnnData") -> None:
     molf = adata.uns.get("molf")
     if not isinstance(molf, dict) or "schema_version" not in molf:
         raise PredictionError(f'{source} is not a prediction of napari-molf: uns["molf"] is missing.')
-    version = int(molf["schema_version"])
-    if version != SCHEMA_VERSION:
+    version = molf["schema_version"]
+    if not isinstance(version, int | np.integer) or version != SCHEMA_VERSION:
         raise PredictionError(
             f"{source} is a prediction in version {version} of its format; this program reads version {SCHEMA_VERSION}. "
             f"Open it with the version of napari-molf that wrote it ({molf.get('software', 'unknown')})."
@@ -101,6 +102,12 @@ def _faults(adata: ad.AnnData, molf: dict[str, Any]) -> list[str]:
     for key, width in (("spatial", 2), ("gate_logits", experts), ("routing", experts)):
         if adata.obsm[key].shape[1] != width:
             faults.append(f'obsm["{key}"] has {adata.obsm[key].shape[1]} columns, not {width}')
+    if not hasattr(adata.obsm["hallmark"], "columns") or adata.obsm["hallmark"].shape[1] != len(hallmark_sets()):
+        faults.append(f'obsm["hallmark"] is not a table of {len(hallmark_sets())} named scores')
+    if list(getattr(adata.obs["expert"].dtype, "categories", ())) != list(molf["expert_names"]):
+        faults.append('obs["expert"] is not a category over uns["molf"]["expert_names"]')
+    if "grid" in molf and not {"origin", "stride", "shape"} <= set(molf["grid"]):
+        faults.append('uns["molf"]["grid"] lacks origin, stride or shape')
     if adata.obsm["latent_cond"].shape != adata.obsm["latent_uncond"].shape:
         faults.append("the two latents differ in shape")
     return faults

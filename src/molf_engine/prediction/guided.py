@@ -63,7 +63,7 @@ class Guided:
         """Predicted total counts, (P,).  A model that did not learn depth has one estimate for all guidance scales."""
         return self._decoder.total(self._hidden(guidance)) if self._decoder.has_depth else self._predicted_total
 
-    def gene(self, symbol: str, guidance: float, *, relative: bool = False) -> np.ndarray:
+    def gene(self, symbol: str, guidance: float, *, relative: bool | None = None) -> np.ndarray:
         """One gene, (P,).
 
         Parameters
@@ -72,8 +72,8 @@ class Guided:
             HGNC symbol.
         guidance : float
             w.
-        relative : bool
-            log1p of counts per 10,000 (composition) instead of log1p of counts.
+        relative : bool, optional
+            True: log1p of counts per 10,000 (composition); False: log1p of counts; neither: the model's units.
         """
         if symbol not in self._genes:
             raise PredictionError(f"{symbol} is not among the {len(self._genes)} genes of {self.bundle.name}.")
@@ -112,7 +112,7 @@ class Guided:
             self._latest = latest
         return latest[1]
 
-    def _columns(self, index: list[int], guidance: float, relative: bool) -> np.ndarray:
+    def _columns(self, index: list[int], guidance: float, relative: bool | None) -> np.ndarray:
         values = self._decoder.columns(self._hidden(guidance), index)
-        wanted = "log1p-cp10k" if relative else "log1p"
+        wanted = self.units if relative is None else "log1p-cp10k" if relative else "log1p"
         return values if wanted == self.units else convert_units(values, self.total(guidance), self.units, wanted)

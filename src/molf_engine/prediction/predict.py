@@ -61,6 +61,8 @@ class Estimation:
             raise ConfigError(f"The estimate {self.kind!r} is unknown: mean, sample or released.")
         if self.draws < 1:
             raise ConfigError(f"draws must be at least 1, not {self.draws}.")
+        if not 0 <= self.seed < 2**63:
+            raise ConfigError(f"The seed must be between 0 and 2^63, not {self.seed}.")
         if self.steps is not None and self.steps < 1:
             raise ConfigError(f"steps must be at least 1, not {self.steps}.")
         if self.kind == "mean" and (self.steps or 1) != 1:
@@ -139,7 +141,8 @@ def predict_slide(
     if patches is None:
         progress(Progress("Finding tissue", 0, 0))
         patch = bundle.config.patch
-        patches = patch_grid(slide, patch.size_um, stride_um=stride_um or patch.stride_um, regions=regions)
+        stride = patch.stride_um if stride_um is None else stride_um
+        patches = patch_grid(slide, patch.size_um, stride_um=stride, regions=regions)
     field = bundle.velocity()
     if features is None:
         show = _partial_results(field, patches, index, on_partial) if on_partial else None

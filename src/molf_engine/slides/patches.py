@@ -146,8 +146,8 @@ def patch_grid(
         where = " inside the regions" if regions is not None else ""
         raise NoTissueError(
             f"{slide.path}: no tissue was found{where}: no patch of {size_um:g} um is covered by at least"
-            f" {min_tissue:.0%}. Check that this is a stained section; if it is, give positions (--positions) or lower"
-            " the share of tissue that a patch needs."
+            f" {min_tissue:.0%}. Check that this is a stained section; if it is, give the positions of patches"
+            " (--positions)."
         )
     rows, cols = rows[keep], cols[keep]
     names = tuple(f"{col}_{row}" for row, col in zip(rows.tolist(), cols.tolist(), strict=True))

@@ -66,8 +66,7 @@ def _data(bundle: Bundle) -> str:
         f"- organ: {', '.join(config.organs)}; species: {', '.join(config.species)}; technology: {', '.join(config.technologies)}",
         f"- cancer codes: {', '.join(config.trained_codes)} (and Unknown, for anything else)",
         f"- {low:.3g} to {high:.3g} um per pixel; patches of {config.patch.size_um:g} um; encoder {config.encoder}",
-        f"- {len(config.patients)} patient(s): "
-        + "; ".join(f"{p.id} ({', '.join(p.sections)})" for p in config.patients),
+        "- patients: " + ("; ".join(f"{p.id} ({', '.join(p.sections)})" for p in config.patients) or "not stated"),
         f"- trained on {', '.join(config.training_sections)}; validated on {', '.join(config.validation_sections)}",
         f"- panel of {len(bundle.genes)} genes, {measured} of them measured in training; the others are predicted as 0 and marked",
     ]
@@ -107,7 +106,7 @@ def _limits(bundle: Bundle) -> str:
     weak = int((bundle.genes["heldout_pcc"] < 0.1).sum())
     unknown = int(bundle.genes["heldout_pcc"].isna().sum())
     return (
-        f"It has seen {len(config.patients)} patient(s) of one kind of tissue. For other organs, stains, scanners or patients no figure "
+        f"It has seen {len(config.patients)} patients. For other organs, stains, scanners or patients no figure "
         f"is known. {weak} genes have a held-out PCC below 0.1 and {unknown} have none; the viewer says so where they are chosen. "
         "Spots under "
         f"{config.min_counts:g} counts were left out of training and scoring."

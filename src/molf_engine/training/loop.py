@@ -80,7 +80,7 @@ def train_stage(
     curve: list[Record] = []
     epoch = 0
     if state_file.is_file():
-        state = torch.load(state_file, weights_only=True)
+        state = torch.load(state_file, weights_only=True, map_location=next(stage.module.parameters()).device)
         stage.module.load_state_dict(state["module"])
         optimizer.load_state_dict(state["optimizer"])
         average.module.load_state_dict(state["average"])
@@ -137,6 +137,11 @@ def train_stage(
                     },
                     beside,
                 )
+    if not math.isfinite(best_loss):
+        raise MolfError(
+            f"The {stage.name} loss on the validation sections was never finite. Check their counts and features, or lower "
+            f"training.{stage.name}.learning_rate."
+        )
     stage.module.load_state_dict(best)
     stage.module.eval()
     return curve

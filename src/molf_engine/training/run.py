@@ -22,6 +22,7 @@ from molf_engine.bundle.bundle import write_json, write_tensors
 from molf_engine.bundle.networks import state_arrays
 from molf_engine.bundle.reference import FeatureReference
 from molf_engine.config import RunConfig
+from molf_engine.data.sections import UNKNOWN
 from molf_engine.encoders import Encoder, FeatureCache, save_encoder
 from molf_engine.errors import ConfigError
 from molf_engine.evaluation.scoring import (
@@ -30,10 +31,11 @@ from molf_engine.evaluation.scoring import (
     as_records,
     mean_pcc_per_gene,
     predict_models,
+    role_of,
     score_section,
     table,
 )
-from molf_engine.files import atomic_path, refuse_existing
+from molf_engine.files import atomic_path, make_parent, refuse_existing
 from molf_engine.genes import panel
 from molf_engine.genes.units import UNITS
 from molf_engine.nn.vae import GeneVAE
@@ -79,9 +81,12 @@ def train(
     """
     output = Path(output)
     refuse_existing(output, overwrite)
+    make_parent(output)
+    # Everything that can be refused is, before a folder is made.
     roles = read_roles(config)
-    folder = _working_folder(output, config)
     device = _device(config.training.device)
+    panel(config.data.panel)
+    folder = _working_folder(output, config, roles)
 
     codes = cancer_codes(roles)
     encoder = prepare_encoder(config, roles, folder, progress)
@@ -91,6 +96,7 @@ def train(
     vae, field, curves = _train_networks(config, slides, held_out, codes, folder, progress)
     progress(Progress("Fitting rivals", 0, 0))
     rivals = fit_rivals(slides, held_out, config)
+    test = load_slides(config, roles.test, codes, encoder, cache, progress)
 
     with atomic_path(output, overwrite=overwrite) as beside:
         beside.mkdir(parents=True)
@@ -109,8 +115,7 @@ def train(
         _rewrite(beside, guidance=guidance)
 
         progress(Progress("Scoring", 0, 0))
-        test = load_slides(config, roles.test, codes, encoder, cache, progress)
-        patients = {section.patient for section in (*roles.train, *roles.validation)}
+        patients = {patient.id for patient in written.config.patients}
         scores = {
             "validation": _score(written, guidance, _on_cpu(held_out), patients),
             "test": _score(written, guidance, test, patients),
@@ -147,17 +152,23 @@ def fit_rivals(
     return fitted
 
 
-def _working_folder(output: Path, config: RunConfig) -> Path:
-    """Folder with the state of an interrupted run, checked to be of the same settings; made if it is not there."""
+def _working_folder(output: Path, config: RunConfig, roles: Roles) -> Path:
+    """Folder with the state of an interrupted run, checked to be of the same settings and data; made if there is none."""
     folder = output.with_name(f"{output.name}.training")
     file = folder / "settings.json"
-    settings = json.loads(config.model_dump_json())
-    if file.is_file():
+    # What names and describes the model, and what is chosen after training, may change on the way.
+    own = json.loads(config.model_dump_json(exclude={"name", "description", "licence", "half", "guidance"}))
+    settings = {
+        **own,
+        "sections": {s.id: [s.code, s.st_path.stat().st_size] for s in (*roles.train, *roles.validation)},
+    }
+    begun = (folder / "encoder").is_dir()
+    if file.is_file() and begun:
         before = json.loads(file.read_text(encoding="utf-8"))
         if before != settings:
             raise ConfigError(
-                f"{folder} holds an interrupted run with other settings ({_difference(before, settings)}). Use those settings "
-                "again to go on with it, or delete the folder to start anew."
+                f"{folder} holds an interrupted run with other settings or data ({_difference(before, settings)}). Use those again "
+                "to go on with it, or delete the folder to start anew."
             )
         _log.info("going on with the interrupted run in %s", folder)
     else:
@@ -218,8 +229,9 @@ def _write_model(
     rivals: dict[str, np.ndarray],
 ) -> None:
     seen = (*roles.train, *roles.validation)
-    scales = [s.um_per_pixel for s in roles.train if s.um_per_pixel is not None]
-    names = {section.patient: [s.id for s in seen if s.patient == section.patient] for section in seen}
+    scales = [slide.um_per_pixel for slide in slides]
+    known = [section for section in seen if section.patient != UNKNOWN]
+    names = {section.patient: [s.id for s in known if s.patient == section.patient] for section in known}
     described = BundleConfig(
         name=config.name,
         description=config.description,
@@ -244,8 +256,8 @@ def _write_model(
         validation_sections=tuple(s.id for s in roles.validation),
         test_sections=tuple(s.id for s in roles.test),
         heldout=_heldout(roles),
-        um_per_pixel=(min(scales), max(scales)) if scales else (float("nan"), float("nan")),
-        simulated=all(section.species.lower() == "simulated" for section in seen),
+        um_per_pixel=(min(scales), max(scales)),
+        simulated=any(section.species.lower() == "simulated" for section in seen),
         seed=config.training.seed,
         min_counts=config.data.min_counts,
     )
@@ -262,7 +274,7 @@ def _write_model(
 def _heldout(roles: Roles) -> str:
     sections = roles.test or roles.validation
     seen = {section.patient for section in (*roles.train, *roles.validation)}
-    unseen = sorted({section.patient for section in sections} - seen)
+    unseen = sorted({section.patient for section in sections} - seen - {UNKNOWN})
     kind = (
         "test sections, scored once"
         if roles.test
@@ -278,8 +290,8 @@ def _gene_table(config: RunConfig, slides: Sequence[TrainingSlide]):  # type: ig
     genes = panel(config.data.panel)
     measured = np.any([s.expression.measured for s in slides], axis=0)
     columns: dict[str, np.ndarray] = {"measured": measured}
+    mask = np.concatenate([np.broadcast_to(s.expression.measured, s.expression.counts_log1p.shape) for s in slides])
     for units in UNITS:
-        mask = np.concatenate([np.broadcast_to(s.expression.measured, s.expression.counts_log1p.shape) for s in slides])
         values = np.concatenate([s.expression.in_units(units) for s in slides]).astype(np.float64)
         count = np.maximum(mask.sum(axis=0), 1)
         mean = (values * mask).sum(axis=0) / count
@@ -296,6 +308,7 @@ def _score(bundle: Bundle, guidance: float, slides: Sequence[TrainingSlide], pat
             predict_models(bundle, field, slide.features.numpy(), slide.positions.numpy(), slide.code, guidance),
             slide.expression,
             slide.patient,
+            role=role_of(bundle, slide.id),
             seen=slide.patient in patients,
         )
         for slide in slides

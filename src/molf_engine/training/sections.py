@@ -11,13 +11,15 @@ import numpy as np
 import torch
 
 from molf_engine.bundle import UNKNOWN_CODE
+from molf_engine.bundle.latents import centred
 from molf_engine.config import RunConfig
 from molf_engine.data import Section, load_expression, read_hest
+from molf_engine.data.sections import open_section
 from molf_engine.encoders import Encoder, FeatureCache, encode_patches, fit_builtin, load_encoder, save_encoder
 from molf_engine.errors import ConfigError
 from molf_engine.genes import panel
 from molf_engine.progress import Progress, ProgressCallback
-from molf_engine.slides import open_slide, patches_at
+from molf_engine.slides import patches_at
 from molf_engine.training.slides import TrainingSlide, make_targets
 
 
@@ -39,6 +41,8 @@ def read_roles(config: RunConfig) -> Roles:
         If no data folder is named, nothing is left to train on, or nothing is held out.
     """
     data = config.data
+    if config.encoder.name != "builtin":
+        raise ConfigError(f"The encoder {config.encoder.name!r} is unknown. Known: builtin.")
     if data.path is None:
         raise ConfigError(
             "No data: name a HEST-layout folder with --data, or as `path` under [data] in the settings file."
@@ -69,14 +73,12 @@ def prepare_encoder(config: RunConfig, roles: Roles, folder: Path, progress: Pro
     """The run's encoder; the built-in one is fitted on patches of the training sections, once, and kept in ``folder``."""
     target = folder / "encoder"
     if not target.is_dir():
-        if config.encoder.name != "builtin":
-            raise ConfigError(f"The encoder {config.encoder.name!r} is unknown. Known: builtin.")
         genes = panel(config.data.panel)
         with ExitStack() as opened:
             samples = []
             for section in roles.train:
                 expression = load_expression(section, genes, config.data.min_counts)
-                slide = opened.enter_context(open_slide(section.slide_path, section.um_per_pixel))
+                slide = opened.enter_context(open_section(section))
                 samples.append((slide, patches_at(slide, expression.positions, config.patch.size_um, expression.names)))
             save_encoder(fit_builtin(samples, seed=config.training.seed, progress=progress), target)
     return load_encoder(target)
@@ -95,7 +97,7 @@ def load_slides(
     slides = []
     for section in sections:
         expression = load_expression(section, genes, config.data.min_counts)
-        with open_slide(section.slide_path, section.um_per_pixel) as slide:
+        with open_section(section) as slide:
             patches = patches_at(slide, expression.positions, config.patch.size_um, expression.names)
             features = encode_patches(
                 slide,
@@ -114,11 +116,12 @@ def load_slides(
                 section.id,
                 section.patient,
                 torch.from_numpy(features[readable]),
-                torch.from_numpy(patches.positions_um[readable]),
+                torch.from_numpy(centred(patches.positions_um[readable])),
                 targets,
                 measured,
                 codes.index(section.code if section.code in codes else UNKNOWN_CODE),
                 expression,
+                patches.um_per_pixel,
             )
         )
     return slides

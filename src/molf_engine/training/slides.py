@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -33,6 +33,8 @@ class TrainingSlide:
         Row of the cancer code.
     expression : Expression
         The measurement itself, for scoring.
+    um_per_pixel : float
+        Of the slide.
     """
 
     id: str
@@ -43,18 +45,16 @@ class TrainingSlide:
     measured: Tensor
     code: int
     expression: Expression
+    um_per_pixel: float
 
     def to(self, device: torch.device) -> TrainingSlide:
         """Tensors moved to ``device``."""
-        return TrainingSlide(
-            self.id,
-            self.patient,
-            self.features.to(device),
-            self.positions.to(device),
-            self.targets.to(device),
-            self.measured.to(device),
-            self.code,
-            self.expression,
+        return replace(
+            self,
+            features=self.features.to(device),
+            positions=self.positions.to(device),
+            targets=self.targets.to(device),
+            measured=self.measured.to(device),
         )
 
 
@@ -68,14 +68,16 @@ def make_targets(expression: Expression, units: Units, depth: bool) -> tuple[Ten
     return torch.from_numpy(np.ascontiguousarray(values)), torch.from_numpy(measured)
 
 
-def column_statistics(slides: list[TrainingSlide]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Mean, sd and number of the rows in which each column was measured, (G',) each; 0 and 1 where it never was."""
-    count = sum(slide.measured.numpy() * len(slide.targets) for slide in slides)
-    total = sum((slide.targets.double() * slide.measured).sum(0).numpy() for slide in slides)
+def column_statistics(slides: list[TrainingSlide]) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and sd of each column over the rows in which it was measured, (G',) each; 0 and 1 where it never was."""
+    # On the CPU: not every device has float64.
+    tables = [(slide.targets.cpu().double().numpy(), slide.measured.cpu().numpy()) for slide in slides]
+    count = sum(measured * len(targets) for targets, measured in tables)
+    total = sum((targets * measured).sum(0) for targets, measured in tables)
     mean = np.divide(total, count, out=np.zeros_like(total), where=count > 0)
-    squares = sum(((slide.targets.double().numpy() - mean) ** 2 * slide.measured.numpy()).sum(0) for slide in slides)
+    squares = sum(((targets - mean) ** 2 * measured).sum(0) for targets, measured in tables)
     sd = np.sqrt(np.divide(squares, count, out=np.ones_like(total), where=count > 0))
-    return mean.astype(np.float32), sd.astype(np.float32), np.asarray(count)
+    return mean.astype(np.float32), sd.astype(np.float32)
 
 
 def seed_step(seed: int, *key: object) -> None:

@@ -38,9 +38,10 @@ def vae_stage(config: RunConfig, slides: Sequence[TrainingSlide], held_out: Sequ
     depth = config.data.units == "log1p-cp10k"
     vae = build_vae(settings, columns, config.flow.position)
     if settings.standardise:
-        mean, sd, _ = column_statistics(list(slides))
+        mean, sd = column_statistics(list(slides))
         vae.centre.copy_(torch.from_numpy(mean))
         vae.scale.copy_(torch.from_numpy(sd.clip(min=SMALLEST_SD)))
+    vae.to(slides[0].targets.device)
 
     def loss(slide: TrainingSlide) -> tuple[Tensor, Record]:
         weight = column_weights(vae, depth, settings.depth_weight) * slide.measured

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import wasserstein_distance
 
-from molf_engine.evaluation.metrics import cosine, mean_finite, most_variable, mse, pcc, wasserstein_per_spot
+from molf_engine.evaluation.metrics import cosine, mean_finite, mse, pcc, wasserstein_per_spot
 
 
 @pytest.fixture
@@ -69,17 +69,3 @@ def test_cosine_and_mse_by_hand() -> None:
 def test_without_measured_genes_nothing_is_scored(pair) -> None:
     nothing = np.zeros(12, dtype=bool)
     assert all(np.isnan(metric(*pair, nothing)) for metric in (wasserstein_per_spot, cosine, mse))
-
-
-def test_the_most_variable_genes_vary_most_where_measured() -> None:
-    values = np.array([[0.0, 1, 5, 0, 100], [0, 3, 5, 9, 100], [0, 1, 5, 99, -100], [0, 3, 5, 0, -100]])
-    measured = np.ones(values.shape, dtype=bool)
-    measured[2, 3] = False  # without the 99
-    measured[:, 4] = False
-    assert most_variable(values, measured, 50).tolist() == [3, 1]
-    assert most_variable(values, measured, 1).tolist() == [3]
-
-
-def test_ties_of_variance_keep_the_order_of_the_panel() -> None:
-    values = np.array([[0.0, 1, 0, 5], [1, 0, 1, 5]])
-    assert most_variable(values, np.ones(4, dtype=bool), 3).tolist() == [0, 1, 2]

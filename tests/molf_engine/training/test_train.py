@@ -7,10 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from molf_engine.bundle import Bundle
 from molf_engine.bundle.bundle import read_tensors
-from molf_engine.errors import Cancelled, ConfigError, MolfError
+from molf_engine.config import load_config
+from molf_engine.data.sections import Section, open_section
+from molf_engine.errors import Cancelled, ConfigError, MissingScaleError, MolfError
 from molf_engine.progress import Progress
 from molf_engine.training.loop import rate_factor
 from molf_engine.training.run import train
@@ -125,6 +128,39 @@ def test_settings_that_cannot_work_are_explained(
     with pytest.raises(MolfError, match=words):
         train(tiny_settings(corpus, **changes), tmp_path / "b")
     assert not (tmp_path / "b").exists()
+
+
+def test_a_mistake_that_is_put_right_does_not_stand_in_the_way(corpus: Path, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="banana"):
+        train(tiny_settings(corpus, training={"device": "banana"}), tmp_path / "b")
+    assert not (tmp_path / "b.training").exists()
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"flow__active": 8}, "only 6 experts"),
+        ({"guidance": {"scales": []}}, "guidance.scales"),
+        ({"guidance": {"scales": [-1.0]}}, "guidance.scales"),
+        ({"data__min_counts": 0}, "data.min_counts"),
+    ],
+)
+def test_settings_that_make_no_sense_are_refused_by_name(corpus: Path, changes: dict[str, object], words: str) -> None:
+    with pytest.raises(ConfigError, match=words):
+        tiny_settings(corpus, **changes)
+
+
+def test_a_panel_file_lies_beside_the_settings(tmp_path: Path) -> None:
+    (tmp_path / "genes.txt").write_text("EPCAM\n")
+    (tmp_path / "run.toml").write_text('[data]\npanel = "genes.txt"\n')
+    assert load_config(tmp_path / "run.toml").data.panel == str(tmp_path / "genes.txt")
+
+
+def test_a_section_of_unknown_scale_names_the_field_to_fill(corpus: Path, tmp_path: Path) -> None:
+    section = Section("s", tmp_path / "s.png", tmp_path / "s.h5ad")
+    Image.new("RGB", (300, 300)).save(section.slide_path)
+    with pytest.raises(MissingScaleError, match="pixel_size_um_estimated"):
+        open_section(section)
 
 
 def test_an_existing_bundle_is_not_replaced_unasked(tiny_bundle: Bundle, corpus: Path) -> None:
