@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
 UNKNOWN_CODE = "Unknown"
 RegionKind = Literal["whole tissue", "view", "shapes"]
-MISSING_SCALE = "This slide does not say how many um a pixel is. The scanner's sheet will: often 0.25 (40x) or 0.50 (20x). Enter it above."
+ENTER_SCALE = "The scanner's sheet will say it: often 0.25 (40x) or 0.50 (20x). Enter it above."
+MISSING_SCALE = f"This slide does not say how many um a pixel is. {ENTER_SCALE}"
 
 
 @dataclass(frozen=True)

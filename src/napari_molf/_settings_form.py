@@ -17,6 +17,7 @@ from psygnal import Signal
 from qtpy.QtWidgets import QLabel, QRadioButton
 
 from napari_molf._request import (
+    ENTER_SCALE,
     MISSING_SCALE,
     UNKNOWN_CODE,
     RegionKind,
@@ -169,7 +170,10 @@ class SettingsForm(Container):
         if bundle is None:
             raise BundleError("No model is chosen. Choose one under Model.")
         if um is None:
-            raise MissingScaleError(MISSING_SCALE)
+            given = self.um.value.strip()
+            raise MissingScaleError(
+                f"{given!r} is not a number of um above 0. {ENTER_SCALE}" if given else MISSING_SCALE
+            )
         regions: tuple[np.ndarray, ...] | None = None
         if self.layer is not None and self._viewer is not None:
             # From here on the slide is drawn in um, so that view and shapes mean what the user sees.

@@ -35,7 +35,7 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Tiny:
     config = validate(
         {
             "name": "tiny",
-            "data": {"path": str(root / "data"), "validation": [ids[-1]], "min_counts": 0},
+            "data": {"path": str(root / "data"), "validation": [ids[-1]], "min_counts": 1},
             "flow": {"context_heads": 1},
             "training": {"vae": stage, "flow": stage},
             "guidance": {"scales": [1.0, 2.0]},
