@@ -170,7 +170,7 @@ class SettingsForm(Container):
         if bundle is None:
             raise BundleError("No model is chosen. Choose one under Model.")
         if um is None:
-            given = self.um.value.strip()
+            typed = self.um.value.strip()
             raise MissingScaleError(
                 f"{given!r} is not a number of um above 0. {ENTER_SCALE}" if given else MISSING_SCALE
             )
