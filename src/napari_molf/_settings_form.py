@@ -172,7 +172,7 @@ class SettingsForm(Container):
         if um is None:
             typed = self.um.value.strip()
             raise MissingScaleError(
-                f"{given!r} is not a number of um above 0. {ENTER_SCALE}" if given else MISSING_SCALE
+                f"{typed!r} is not a number of um above 0. {ENTER_SCALE}" if typed else MISSING_SCALE
             )
         regions: tuple[np.ndarray, ...] | None = None
         if self.layer is not None and self._viewer is not None:

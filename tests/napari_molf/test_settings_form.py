@@ -61,7 +61,7 @@ def test_nonsense_is_no_scale(model, form: SettingsForm, text: str) -> None:
     add_slide(model)
     form.refresh_slides()
     form.um.value = text
-    with pytest.raises(MissingScaleError):
+    with pytest.raises(MissingScaleError, match=f"'{text}' is not a number"):
         form.request()
 
 
