@@ -222,6 +222,8 @@ class PredictWidget(QWidget):
         self._pending = None
         self._at_rest()
         self.presenter.add_run(run, slide_layer)
+        # Until the pointer moves, napari's status line would go on about the unfinished map.
+        self._viewer.status = f"Prediction done: {len(run.patches):,} patches"
         self.show_panel.search.select_text()
 
     def _on_cancelled(self) -> None:
