@@ -248,8 +248,3 @@ def validate(values: dict[str, Any], source: str = "the settings") -> RunConfig:
             for item in error.errors()
         ]
         raise ConfigError(f"Mistakes in {source}:\n" + "\n".join(lines)) from error
-
-
-def load_config(path: Path) -> RunConfig:
-    """Read and validate one settings file.  Raises :class:`ConfigError`."""
-    return validate(read_settings(path), str(path))

@@ -68,6 +68,11 @@ class Rival(Protocol):
         ...
 
 
+def total_counts(rival: Rival, features: np.ndarray) -> np.ndarray:
+    """``(P, D)`` features to ``(P,)`` float32 total counts; an extrapolated logarithm stops at 16, far above any patch."""
+    return np.exp(np.clip(rival.log_total(features), 0, 16)).astype(np.float32)
+
+
 class Rows(NamedTuple):
     """Checked input of a fit."""
 

@@ -16,6 +16,9 @@ def evaluate(
     sections: Annotated[tuple[str, ...], Parameter(consume_multiple=True, help="Ids of the sections to score.")] = (),
     split: Annotated[str | None, Parameter(help="FILE:ROLE, the sections to score, from a split file.")] = None,
     guidance: Annotated[float | None, Parameter(help="Guidance scale; the bundle's choice if not given.")] = None,
+    code: Annotated[
+        str | None, Parameter(help="Cancer code for all sections; each section's own if not given.")
+    ] = None,
     orthologs: Annotated[bool, Parameter(negative="", help="Match mouse genes by their human ortholog.")] = False,
     per_gene: Annotated[Path | None, Parameter(help="Also write the PCC of every gene to this CSV.")] = None,
     json: Annotated[bool, Parameter(negative="", help="Print the table as JSON.")] = False,
@@ -36,6 +39,7 @@ def evaluate(
             model,
             chosen,
             guidance=guidance,
+            code=code,
             symbols="human_symbol" if orthologs else None,
             cache=FeatureCache(),
             progress=progress,

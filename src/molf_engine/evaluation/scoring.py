@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from molf_engine.baselines import RIVALS, Rival
+from molf_engine.baselines import RIVALS, total_counts
 from molf_engine.bundle import Bundle
 from molf_engine.bundle.latents import slide_latents
 from molf_engine.data.expression import Expression
@@ -93,10 +93,10 @@ def predict_models(
     decoder = bundle.decoder()
     hidden = decoder.hidden(guide(latents.conditional, latents.unconditional, guidance))
     own, rivals = bundle.config.units, bundle.rivals()
-    total = decoder.total(hidden) if decoder.has_depth else _total(rivals[f"depth.{own}"], features)
+    total = decoder.total(hidden) if decoder.has_depth else total_counts(rivals[f"depth.{own}"], features)
     predicted = {"molf": (decoder.columns(hidden), total)}
     for name in ("ridge", "mlp"):
-        predicted[name] = (rivals[name].predict(features), _total(rivals[name], features))
+        predicted[name] = (rivals[name].predict(features), total_counts(rivals[name], features))
     results = {
         name: {units: convert_units(values, totals, own, units) for units in UNITS}
         for name, (values, totals) in predicted.items()
@@ -207,7 +207,3 @@ def write_per_gene(path: Path, scores: Sequence[SectionScores], genes: pd.DataFr
     ]
     with atomic_path(Path(path)) as beside:
         pd.concat(tables).to_csv(beside, index=False, float_format="%.4f")
-
-
-def _total(rival: Rival, features: np.ndarray) -> np.ndarray:
-    return np.exp(np.clip(rival.log_total(features), 0, 16))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from molf_engine import __version__
+from molf_engine.baselines import total_counts
 from molf_engine.bundle import UNKNOWN_CODE, Bundle
 from molf_engine.bundle.latents import SlideLatents, sample_latents, slide_latents
 from molf_engine.encoders import FeatureCache, encode_patches
@@ -165,7 +166,11 @@ def predict_slide(
         values = decoder.columns(hidden)
     else:
         values, spread = _draw(decoder, field, features, patches, index, guidance, estimation, progress)
-    total = decoder.total(hidden) if decoder.has_depth else _total_by_rival(bundle, features)
+    total = (
+        decoder.total(hidden)
+        if decoder.has_depth
+        else total_counts(bundle.rivals()[f"depth.{bundle.config.units}"], features)
+    )
     adata = _assemble(bundle, slide, patches, latents, features, values, spread, total)
     adata.uns["molf"] = _provenance(bundle, slide, patches, code, guidance, estimation, broken)
     progress(Progress("Predicting", len(patches), len(patches)))
@@ -232,12 +237,6 @@ def _draw(
 def _noise_keys(patches: Patches) -> list[int]:
     """A number for each patch that stays the same when the region or the order changes: its place on the slide."""
     return [int(x) << 32 | int(y) for x, y in np.rint(np.maximum(patches.centres, 0)).astype(np.int64)]
-
-
-def _total_by_rival(bundle: Bundle, features: np.ndarray) -> np.ndarray:
-    """Total counts where the network learned raw counts and has no estimate of its own."""
-    log_total = bundle.rivals()[f"depth.{bundle.config.units}"].log_total(features)
-    return np.exp(np.clip(log_total, 0, 16)).astype(np.float32)
 
 
 def _assemble(

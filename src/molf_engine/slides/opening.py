@@ -146,7 +146,7 @@ def _is_tiled_colour(path: Path) -> bool:
             page = tiff.pages.first
             colour = page.samplesperpixel in (3, 4) and page.dtype is not None
             return bool(colour and (page.is_tiled or tiff.series[0].is_pyramidal))
-    except Exception:
+    except Exception:  # tifffile fails on a damaged file in many ways; whoever opens it is told which
         return False
 
 

@@ -9,7 +9,6 @@ Pixels are read tile by tile (or strip by strip) and decoded once while in use; 
 from __future__ import annotations
 
 import math
-import threading
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -67,6 +66,7 @@ class TiffSlide(BaseSlide):
     def __init__(self, path: Path, um_per_pixel: float | None = None) -> None:
         try:
             self._tiff = tifffile.TiffFile(path)
+            self._tiff.filehandle.set_lock(True)
         except Exception as error:
             raise SlideError(
                 f"{path} begins as a TIFF but cannot be read: {error}. It is probably cut off or damaged; copy it from"
@@ -79,7 +79,6 @@ class TiffSlide(BaseSlide):
             super().__init__(
                 path, sizes, scale(self._tiff, first, sizes[0]), um_per_pixel, properties(self._tiff, first)
             )
-            self._file_lock = threading.Lock()
             self._cache = TileCache()
             self._mapped = self._map()
             self._premultiplied = 1 in first.extrasamples
@@ -158,15 +157,17 @@ class TiffSlide(BaseSlide):
     def _segment(self, plane: _Plane, number: int, index: int) -> np.ndarray:
         """One tile or strip of one page as stored, shape ``(height, width, samples)``."""
         page = plane.pages[number]
-        size = page.databytecounts[index]
-        data = None
-        if size:
-            with self._file_lock:
-                self._tiff.filehandle.seek(page.dataoffsets[index])
-                data = self._tiff.filehandle.read(size)
-            if len(data) < size:
-                raise ValueError("the file ends before the pixels do")
-        decoded, _, shape = page.decode(data, index, jpegtables=page.jpegtables, jpegheader=page.keyframe.jpegheader)
+        file, data = self._tiff.filehandle, None
+        # Also what tifffile finds out about a page when it is first asked moves the place in the file: all of it is under the lock.
+        with file.lock:
+            decode, tables, header = page.decode, page.jpegtables, page.keyframe.jpegheader
+            size = page.databytecounts[index]
+            if size:
+                file.seek(page.dataoffsets[index])
+                data = file.read(size)
+        if data is not None and len(data) < size:
+            raise ValueError("the file ends before the pixels do")
+        decoded, _, shape = decode(data, index, jpegtables=tables, jpegheader=header)
         if decoded is None:
             # A tile without bytes was never scanned.
             return np.full(shape[1:], np.iinfo(page.dtype).max if page.dtype.kind == "u" else 1, dtype=page.dtype)

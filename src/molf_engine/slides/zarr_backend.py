@@ -100,11 +100,6 @@ class ZarrSlide(BaseSlide):
         self._cache.clear()
 
 
-def is_zarr(path: Path) -> bool:
-    """Whether a folder is the root of a zarr hierarchy."""
-    return any((path / name).is_file() for name in ("zarr.json", ".zgroup", ".zattrs"))
-
-
 def _find_image(path: Path) -> tuple[Any, Mapping[str, Any]]:
     """Group of the image and its multiscale metadata; converters put the first image one level down, in ``0``."""
     try:

@@ -102,7 +102,7 @@ def test_a_child_that_dies_is_reported(request_of: PredictRequest) -> None:
         job.close()
 
 
-@pytest.mark.skipif(os.name == "nt", reason="reads /proc-like process state through os.kill")
+@pytest.mark.skipif(os.name == "nt", reason="on Windows os.kill(pid, 0) ends the process")
 def test_the_child_ends_with_its_parent(request_of: PredictRequest) -> None:
     code = (
         "import sys, time; from molf_engine.prediction.jobs import *;"

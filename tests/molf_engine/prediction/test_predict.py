@@ -12,10 +12,12 @@ from PIL import Image
 from molf_engine.bundle import Bundle
 from molf_engine.encoders import FeatureCache
 from molf_engine.errors import BundleError, Cancelled, ConfigError, DataError, MissingScaleError, NoTissueError
-from molf_engine.prediction import predict_slide
+from molf_engine.prediction import Guided, predict_slide, validate
 from molf_engine.prediction.predict import Estimation
 from molf_engine.progress import Progress
 from molf_engine.slides import open_slide, patches_at
+from molf_engine.training.run import train
+from tests.molf_engine.conftest import tiny_settings
 
 
 def test_a_region_has_the_patches_of_the_whole_slide_in_it(
@@ -122,3 +124,25 @@ def test_features_of_another_width_are_refused(tiny_bundle: Bundle, slide_path: 
 def test_an_estimate_that_makes_no_sense_is_refused(arguments: dict[str, object]) -> None:
     with pytest.raises(ConfigError):
         Estimation(**arguments)  # type: ignore[arg-type]
+
+
+def test_a_model_of_raw_counts_without_experts_keeps_the_contract(
+    corpus: Path, slide_path: Path, tmp_path: Path
+) -> None:
+    short = {"vae": {"epochs": 2}, "flow": {"epochs": 2}, "device": "cpu"}
+    settings = tiny_settings(
+        corpus, training=short, data__units="log1p", vae__standardise=False, flow__velocity="dense"
+    )
+    bundle = train(settings, tmp_path / "raw")
+    with open_slide(slide_path) as slide:
+        adata = predict_slide(slide, bundle, guidance=1.5)
+    validate(adata)
+    assert adata.uns["molf"]["units"] == "log1p"
+    assert (adata.obs["expert"] == "E1").all()
+    assert (adata.obs["total"] > 0).all()
+    guided, gene = Guided(adata, bundle), "EPCAM"
+    np.testing.assert_allclose(guided.gene(gene, 1.5), adata[:, gene].X[:, 0], atol=1e-5)
+    composition = np.expm1(np.abs(guided.gene(gene, 1.5))) * 1e4 / adata.obs["total"].to_numpy()
+    np.testing.assert_allclose(
+        np.expm1(np.abs(guided.gene(gene, 1.5, relative=True))), composition, rtol=1e-3, atol=1e-4
+    )

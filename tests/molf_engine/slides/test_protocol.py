@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 import zarr
 from PIL import Image
 
@@ -152,3 +154,21 @@ def test_nonsense_regions_are_a_programming_error(marked_slide: Path) -> None:
             slide.read_region(0, 0, 5, 5, 9)
         with pytest.raises(ValueError, match="-1 x 5"):
             slide.read_region(0, 0, -1, 5)
+
+
+def test_threads_that_ask_first_do_not_read_each_others_bytes(
+    shared_data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What tifffile looks up about a page on first use must not move the file under another thread's read."""
+    read = tifffile.FileHandle.read
+
+    def slow(self: tifffile.FileHandle, *arguments: object, **options: object) -> bytes:
+        time.sleep(0.0005)
+        return read(self, *arguments, **options)
+
+    monkeypatch.setattr(tifffile.FileHandle, "read", slow)
+    with open_slide(shared_data / "her2st" / "wsis" / "HER2ST_C4.tif") as slide, ThreadPoolExecutor(8) as pool:
+        views = [(100 * i, 120, 150, 150, 1 + i % 3) for i in range(8)]
+        together = list(pool.map(lambda view: slide.read_region(*view), views))
+        for view, pixels in zip(views, together, strict=True):
+            np.testing.assert_array_equal(slide.read_region(*view), pixels)

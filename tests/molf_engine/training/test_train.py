@@ -11,7 +11,7 @@ from PIL import Image
 
 from molf_engine.bundle import Bundle
 from molf_engine.bundle.bundle import read_tensors
-from molf_engine.config import load_config
+from molf_engine.config import read_settings, validate
 from molf_engine.data.sections import Section, open_section
 from molf_engine.errors import Cancelled, ConfigError, MissingScaleError, MolfError
 from molf_engine.progress import Progress
@@ -153,7 +153,7 @@ def test_settings_that_make_no_sense_are_refused_by_name(corpus: Path, changes: 
 def test_a_panel_file_lies_beside_the_settings(tmp_path: Path) -> None:
     (tmp_path / "genes.txt").write_text("EPCAM\n")
     (tmp_path / "run.toml").write_text('[data]\npanel = "genes.txt"\n')
-    assert load_config(tmp_path / "run.toml").data.panel == str(tmp_path / "genes.txt")
+    assert validate(read_settings(tmp_path / "run.toml")).data.panel == str(tmp_path / "genes.txt")
 
 
 def test_a_section_of_unknown_scale_names_the_field_to_fill(corpus: Path, tmp_path: Path) -> None:
