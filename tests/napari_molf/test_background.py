@@ -15,9 +15,11 @@ def collect(newest: Newest) -> list[object]:
 
 
 def test_what_waits_is_replaced_by_what_is_asked_later(qtbot) -> None:
-    newest, gate = Newest(), threading.Event()
+    newest, begun, gate = Newest(), threading.Event(), threading.Event()
     seen = collect(newest)
-    newest.ask("first", gate.wait)
+    newest.ask("first", lambda: begun.set() or gate.wait())
+    # While the first is being worked on, and not before.
+    assert begun.wait(5)
     for token in ("second", "third", "last"):
         newest.ask(token, lambda: None)
     assert newest.busy
