@@ -60,6 +60,8 @@ class EncoderConfig(_Settings):
 class VAEConfig(_Settings):
     """Gene VAE (stage 1). Defaults are ours; the published widths are in configs/published.toml."""
 
+    kind: Literal["transformer", "pca"] = "transformer"
+    """`transformer`: the paper's; `pca`: principal components of the training spots, in closed form, as a control."""
     latent: int = Field(16, ge=1)
     """Width of the latent space in which the flow runs."""
     width: int = Field(128, ge=4)
@@ -96,7 +98,9 @@ class FlowConfig(_Settings):
     position: Position = "grid-2d"
     """`grid-2d`: sinusoids of x, y in um; `row-order`: of the row in the file (published); `none`."""
     guidance_dropout: Literal["patch-context", "slide-features"] = "patch-context"
-    """What is hidden to learn the unconditional branch: a patch's context vector (ours), or a slide's features (published)."""
+    """What is hidden to learn the unconditional branch: a patch's context vector (ours), or a slide's features (released)."""
+    guidance_drops_code: bool = False
+    """Whether the unconditional branch lacks the cancer code as well as the image (the paper's text); released: the image alone."""
     guidance_dropout_rate: float = Field(0.1, ge=0, le=1)
     code_dropout_rate: float = Field(0.1, ge=0, le=1)
     """Share of slides whose cancer code is replaced by `Unknown`, so that the unknown code is trained."""
@@ -112,6 +116,10 @@ class FlowConfig(_Settings):
     """Spread of the noise that paths start from: 1 (ours), or that of the slide's latents (published, in training only)."""
     zero_time_share: float = Field(0.25, ge=0, le=1)
     """Share of the draws of t that are exactly 0, the only time that one Euler step visits."""
+    path_noise: float = Field(0.0, ge=0)
+    """Standard deviation of the noise added to the network's input in training (published: 0.001)."""
+    vae_dropout: bool = False
+    """Leave the frozen VAE's dropout on while it makes the targets (as released); ours: evaluation mode."""
 
     @model_validator(mode="after")
     def _enough_experts(self) -> Self:
@@ -148,10 +156,30 @@ class TrainingConfig(_Settings):
     seed: int = 2026
     device: str = "auto"
     """`auto`, `cpu`, `cuda`, `mps`."""
+    devices: int = Field(1, ge=1)
+    """Processes on each node, one for each GPU; more than one share every step's slides (DDP)."""
+    nodes: int = Field(1, ge=1)
+    """Nodes of a cluster. Under SLURM, start one task for each process: `srun --ntasks-per-node DEVICES molf-engine train ...`."""
+    precision: Literal["float32", "bfloat16"] = "float32"
+    """`bfloat16`: matrix products in bfloat16, weights and losses in float32."""
+    batch_slides: int = Field(1, ge=1)
+    """Slides in one step, over all processes; losses are means over slides."""
+    shuffle: bool = True
+    """Draw the order of the slides anew in each epoch (ours); published: the order of the folder, in stage 2."""
+    validation: Literal["grid", "random"] = "grid"
+    """Times and noise of stage 2's validation loss: the same in every epoch (ours), or drawn anew (published)."""
     ema: float = Field(0.99, ge=0, lt=1)
     """Decay of the moving average of the stage-2 weights that is validated and saved; 0: off."""
     checkpoint_every: int = Field(10, ge=1)
     """Epochs between two saved states."""
+
+    @model_validator(mode="after")
+    def _a_slide_for_each_process(self) -> Self:
+        if self.batch_slides < self.devices * self.nodes:
+            raise ValueError(
+                f"a step has {self.batch_slides} slides for {self.devices * self.nodes} processes; set batch_slides to at least that"
+            )
+        return self
 
 
 class GuidanceConfig(_Settings):

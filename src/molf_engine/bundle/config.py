@@ -63,6 +63,8 @@ class BundleConfig(BaseModel):
     """Whether it learned from simulated tissue."""
     seed: int
     min_counts: float
+    parent: str = ""
+    """Bundle whose weights it began with, if any."""
 
     @property
     def expert_names(self) -> tuple[str, ...]:

@@ -41,8 +41,10 @@ class LatentDecoder:
                 tensors[f"{name}.bias"].astype(np.float32),
             )
 
-        self._linear = [layer(0), layer(3)]
-        self._norm = [(tensors[f"vae.decoder.{n}.weight"], tensors[f"vae.decoder.{n}.bias"]) for n in (1, 4)]
+        # Principal components in place of a VAE have the last layer alone.
+        hidden = [n for n in (0, 3) if f"vae.decoder.{n}.weight" in tensors]
+        self._linear = [layer(n) for n in hidden]
+        self._norm = [(tensors[f"vae.decoder.{n + 1}.weight"], tensors[f"vae.decoder.{n + 1}.bias"]) for n in hidden]
         self._out_weight = np.ascontiguousarray(tensors["vae.decoder.6.weight"], dtype=np.float32)
         self._out_bias = tensors["vae.decoder.6.bias"].astype(np.float32)
         self._centre = tensors["vae.centre"].astype(np.float32)

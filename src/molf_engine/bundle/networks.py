@@ -13,14 +13,18 @@ from molf_engine.errors import BundleError
 if TYPE_CHECKING:
     from torch import nn
 
+    from molf_engine.nn.linear_vae import LinearVAE
     from molf_engine.nn.vae import GeneVAE
     from molf_engine.nn.velocity import VelocityField
 
 
-def build_vae(config: VAEConfig, columns: int, position: str) -> GeneVAE:
+def build_vae(config: VAEConfig, columns: int, position: str) -> GeneVAE | LinearVAE:
     """Gene VAE with fresh weights for ``columns`` columns."""
+    from molf_engine.nn.linear_vae import LinearVAE
     from molf_engine.nn.vae import GeneVAE
 
+    if config.kind == "pca":
+        return LinearVAE(columns, config.latent)
     return GeneVAE(
         columns,
         config.latent,
@@ -33,8 +37,8 @@ def build_vae(config: VAEConfig, columns: int, position: str) -> GeneVAE:
     )
 
 
-def build_velocity(config: FlowConfig, latent: int, features: int, codes: int) -> VelocityField:
-    """Velocity field with fresh weights for D = ``features`` and K = ``codes``."""
+def build_velocity(config: FlowConfig, latent: int, features: int, codes: int, unknown: int = -1) -> VelocityField:
+    """Velocity field with fresh weights for D = ``features`` and K = ``codes``; ``unknown`` is the row of the code `Unknown`."""
     from molf_engine.nn.context import Context
     from molf_engine.nn.velocity import VelocityField
 
@@ -46,6 +50,7 @@ def build_velocity(config: FlowConfig, latent: int, features: int, codes: int) -
         config.dropout,
         config.position,
         config.guidance_dropout,
+        unknown if config.guidance_drops_code else None,
     )
     return VelocityField(
         latent,

@@ -5,6 +5,8 @@ The context depends neither on the latent nor on time: it is computed once per s
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 
@@ -31,6 +33,9 @@ class Context(nn.Module):
     null : str
         What the unconditional branch lacks: `patch-context` (the context vector after the layer) or `slide-features` (the image
         features before it, as published).
+    unknown : int, optional
+        Cancer code of the unconditional branch, where that lacks the code as well as the image (the paper's text); none: it keeps
+        the slide's own code (as released).
     """
 
     def __init__(
@@ -42,12 +47,14 @@ class Context(nn.Module):
         dropout: float = 0.1,
         position: str = "grid-2d",
         null: str = "patch-context",
+        unknown: int | None = None,
     ) -> None:
         super().__init__()
         if null not in ("patch-context", "slide-features"):
             raise ValueError(f"unknown form of the null condition {null!r}")
         self.position = position
         self.null_form = null
+        self.unknown = unknown
         self.null = nn.Parameter(torch.randn(features) * 0.02)
         self.code = nn.Embedding(codes, features)
         nn.init.normal_(self.code.weight, std=0.02)
@@ -55,7 +62,14 @@ class Context(nn.Module):
         self.layer = EncoderLayer(features, heads, feedforward, dropout)
         self.norm = nn.LayerNorm(features)
 
-    def forward(self, features: Tensor, positions: Tensor, code: int, hidden: Tensor | None = None) -> Tensor:
+    def forward(
+        self,
+        features: Tensor,
+        positions: Tensor,
+        code: int | Tensor,
+        hidden: Tensor | None = None,
+        lengths: Sequence[int] | None = None,
+    ) -> Tensor:
         """Context of the conditional branch.
 
         Parameters
@@ -64,38 +78,44 @@ class Context(nn.Module):
             Image features, (P, D).
         positions : Tensor
             Patch centres in um, (P, 2).
-        code : int
-            Index of the cancer code.
+        code : int or Tensor
+            Index of the cancer code, or one for each patch, (P,).
         hidden : Tensor, optional
-            (P,) bool: patches whose image is withheld (guidance dropout).  With `slide-features` it holds for all or for none.
+            (P,) bool: patches whose image is withheld (guidance dropout).  With `slide-features` it holds for all patches of a slide
+            or for none.
+        lengths : sequence of int, optional
+            Patches of each slide, where there are several.
 
         Returns
         -------
         Tensor
             (P, D).
         """
-        if hidden is not None and self.null_form == "slide-features":
+        before = hidden is not None and self.null_form == "slide-features"
+        if hidden is not None and before:
             features = torch.where(hidden[:, None], self.null, features)
-            hidden = None
-        local = self.layer(self.drop(self._placed(features, positions)))
-        if hidden is not None:
+        local = self.layer(self.drop(self._placed(features, positions, lengths)), lengths=lengths)
+        if hidden is not None and not before:
             local = torch.where(hidden[:, None], self.null, local)
+        if hidden is not None and self.unknown is not None:
+            code = torch.where(hidden, self.unknown, code)
         return self.norm(local + self.code.weight[code])
 
     def unconditional(self, positions: Tensor, code: int) -> Tensor:
-        """Context of the unconditional branch: the image is unknown, the cancer code is not.
+        """Context of the unconditional branch: the image is unknown; the cancer code is not, unless ``unknown`` is set.
 
         Returns
         -------
         Tensor
             (1, D), the same for every patch, with `patch-context`; (P, D) with `slide-features`.
         """
+        code = code if self.unknown is None else self.unknown
         if self.null_form == "patch-context":
             return self.norm(self.null + self.code.weight[code])[None]
         features = self.null.expand(positions.shape[0], -1)
         local = self.layer(self.drop(self._placed(features, positions)))
         return self.norm(local + self.code.weight[code])
 
-    def _placed(self, features: Tensor, positions: Tensor) -> Tensor:
-        table = position_table(self.position, positions, features.shape[1])
+    def _placed(self, features: Tensor, positions: Tensor, lengths: Sequence[int] | None = None) -> Tensor:
+        table = position_table(self.position, positions, features.shape[1], lengths)
         return features if table is None else features + table

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
@@ -47,7 +48,9 @@ class Gate(nn.Module):
         noise : Tensor, optional
             Standard normal noise, (P, E), scaled by ``self.noise`` and added before the choice (training only).
         """
-        logits = self.linear(x)
+        # Routing is a choice between near equals: it is made in full precision whatever the rest runs in.
+        with torch.autocast(x.device.type, enabled=False):
+            logits = self.linear(x.float())
         noisy = logits if noise is None else logits + self.noise * noise
         kept, chosen = noisy.topk(self.active, dim=1)
         return Routing(logits, chosen, kept.softmax(dim=1))
@@ -105,6 +108,6 @@ class PatchMixer(nn.Module):
         self.layer = EncoderLayer(width, heads, feedforward, dropout)
         self.out = nn.Linear(width, width_out)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, lengths: Sequence[int] | None = None) -> Tensor:
         """(P, width_in) -> (P, width_out)."""
-        return self.out(self.layer(self.embed_norm(self.embed(x))))
+        return self.out(self.layer(self.embed_norm(self.embed(x)), lengths=lengths))

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -12,7 +14,8 @@ class PatchAttention(nn.Module):
     """Multi-head self-attention across the patches of one slide.
 
     Runs through ``scaled_dot_product_attention``, which never builds the (P, P) matrix of scores.  A width that the heads do not
-    divide is rounded up inside: an encoder's features may have any width.
+    divide is rounded up inside: an encoder's features may have any width.  Several slides are rows of one tensor, one after the
+    other: every linear layer works on all of them at once, attention on one slide after the other, and nothing is padded.
     """
 
     def __init__(self, width: int, heads: int, dropout: float = 0.0) -> None:
@@ -23,7 +26,7 @@ class PatchAttention(nn.Module):
         self.query_key_value = nn.Linear(width, 3 * inner)
         self.out = nn.Linear(inner, width)
 
-    def forward(self, x: Tensor, keys: Tensor | None = None) -> Tensor:
+    def forward(self, x: Tensor, keys: Tensor | None = None, lengths: Sequence[int] | None = None) -> Tensor:
         """Mix patches.
 
         Parameters
@@ -32,15 +35,26 @@ class PatchAttention(nn.Module):
             (P, width).
         keys : Tensor, optional
             (P,) bool: patches that may be looked at.  All may be left out of it; then nothing is mixed in.
+        lengths : sequence of int, optional
+            Patches of each slide, where there are several; their sum is P.
         """
         count = x.shape[0]
-        query, key, value = self.query_key_value(x).view(count, 3, self.heads, -1).permute(1, 2, 0, 3).unbind(0)
+        projected = self.query_key_value(x).view(count, 3, self.heads, -1).permute(1, 2, 0, 3)
+        if lengths is None:
+            mixed = self._mix(projected, keys)
+        else:
+            shown = [None] * len(lengths) if keys is None else keys.split(list(lengths))
+            parts = zip(projected.split(list(lengths), dim=2), shown, strict=True)
+            mixed = torch.cat([self._mix(part, some) for part, some in parts], dim=1)
+        return self.out(mixed.transpose(0, 1).reshape(count, -1))
+
+    def _mix(self, projected: Tensor, keys: Tensor | None) -> Tensor:
+        """Attention within one slide, (3, heads, P, width / heads) -> (heads, P, width / heads)."""
+        query, key, value = projected.unbind(0)
         if keys is not None:
             key, value = key[:, keys], value[:, keys]
-        mixed = F.scaled_dot_product_attention(
-            query[None], key[None], value[None], dropout_p=self.dropout if self.training else 0.0
-        )
-        return self.out(mixed[0].transpose(0, 1).reshape(count, -1))
+        dropout = self.dropout if self.training else 0.0
+        return F.scaled_dot_product_attention(query[None], key[None], value[None], dropout_p=dropout)[0]
 
 
 class FeedForward(nn.Sequential):
@@ -61,9 +75,9 @@ class EncoderLayer(nn.Module):
         self.norm2 = nn.LayerNorm(width)
         self.drop = nn.Dropout(dropout)
 
-    def forward(self, x: Tensor, keys: Tensor | None = None) -> Tensor:
-        """(P, width) -> (P, width)."""
-        x = self.norm1(x + self.drop(self.attention(x, keys)))
+    def forward(self, x: Tensor, keys: Tensor | None = None, lengths: Sequence[int] | None = None) -> Tensor:
+        """(P, width) -> (P, width), see :meth:`PatchAttention.forward`."""
+        x = self.norm1(x + self.drop(self.attention(x, keys, lengths)))
         return self.norm2(x + self.drop(self.feedforward(x)))
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
@@ -65,7 +67,7 @@ def grid_sinusoids(positions: Tensor, width: int) -> Tensor:
     return table
 
 
-def position_table(kind: str, positions: Tensor, width: int) -> Tensor | None:
+def position_table(kind: str, positions: Tensor, width: int, lengths: Sequence[int] | None = None) -> Tensor | None:
     """Table of one of the three kinds `grid-2d`, `row-order` and `none` (no table).
 
     Parameters
@@ -76,12 +78,18 @@ def position_table(kind: str, positions: Tensor, width: int) -> Tensor | None:
         Patch centres x, y in um, (P, 2); `row-order` reads only their number.
     width : int
         Columns of the table.
+    lengths : sequence of int, optional
+        Patches of each slide, where there are several: every slide has a table of its own.
     """
+    if lengths is not None and kind != "none":
+        return torch.cat([_table(kind, part, width) for part in positions.split(list(lengths))])
+    return None if kind == "none" else _table(kind, positions, width)
+
+
+def _table(kind: str, positions: Tensor, width: int) -> Tensor:
     match kind:
         case "grid-2d":
             return grid_sinusoids(positions, width)
         case "row-order":
             return row_sinusoids(torch.arange(positions.shape[0], device=positions.device), width)
-        case "none":
-            return None
     raise ValueError(f"unknown kind of position {kind!r}")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -67,7 +69,9 @@ class GeneVAE(nn.Module):
             nn.Linear(2 * width, columns),
         )
 
-    def encode(self, x: Tensor, mask: Tensor, positions: Tensor) -> tuple[Tensor, Tensor]:
+    def encode(
+        self, x: Tensor, mask: Tensor, positions: Tensor, lengths: Sequence[int] | None = None
+    ) -> tuple[Tensor, Tensor]:
         """Mean and log-variance of the latent.
 
         Parameters
@@ -78,6 +82,8 @@ class GeneVAE(nn.Module):
             1 where measured, (P, G) or (G,).
         positions : Tensor
             Patch centres in um, (P, 2).
+        lengths : sequence of int, optional
+            Patches of each slide, where there are several.
 
         Returns
         -------
@@ -86,11 +92,11 @@ class GeneVAE(nn.Module):
         """
         mask = mask.expand_as(x)
         hidden = self.embed_norm(self.embed((x - self.centre) / self.scale * mask))
-        table = position_table(self.position, positions, hidden.shape[1])
+        table = position_table(self.position, positions, hidden.shape[1], lengths)
         if table is not None:
             hidden = hidden + table
         # A patch in which nothing was measured has nothing to tell the others.
-        hidden = self.layer(self.drop(hidden), keys=mask.any(1))
+        hidden = self.layer(self.drop(hidden), keys=mask.any(1), lengths=lengths)
         mean, logvar = self.head(hidden).chunk(2, dim=1)
         return self.mean_norm(mean), logvar
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
@@ -52,6 +53,7 @@ class VelocityField(nn.Module):
         dropout: float = 0.1,
     ) -> None:
         super().__init__()
+        self.kind = kind
         self.latent = latent
         self.context = context
         joined = latent + 1 + features
@@ -68,7 +70,14 @@ class VelocityField(nn.Module):
             case _:
                 raise ValueError(f"unknown kind of velocity field {kind!r}")
 
-    def forward(self, z: Tensor, t: Tensor | float, context: Tensor, gate_noise: Tensor | None = None) -> Velocity:
+    def forward(
+        self,
+        z: Tensor,
+        t: Tensor | float,
+        context: Tensor,
+        gate_noise: Tensor | None = None,
+        lengths: Sequence[int] | None = None,
+    ) -> Velocity:
         """Velocity at time ``t``.
 
         Parameters
@@ -81,10 +90,14 @@ class VelocityField(nn.Module):
             (P, D), or (1, D) where it is the same for all.
         gate_noise : Tensor, optional
             See :meth:`Gate.forward`.
+        lengths : sequence of int, optional
+            Patches of each slide, where there are several (only `attention` looks across patches).
         """
         count = z.shape[0]
         time = torch.as_tensor(t, dtype=z.dtype, device=z.device).expand(count)[:, None]
         joined = self.norm(torch.cat([z, time, context.to(z.dtype).expand(count, -1)], dim=1))
+        if self.kind == "attention":
+            return Velocity(self.head(joined, lengths), None)
         if self.gate is None:
             return Velocity(self.head(joined), None)
         routing = self.gate(joined, gate_noise)

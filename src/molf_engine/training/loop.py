@@ -1,12 +1,12 @@
-"""The training loop: epochs over slides, early stopping, saved states, curves.  It knows no network and no file format but its own."""
+"""The training loop: epochs over slides, early stopping, saved states.  It knows no network and no file format but its own."""
 
 from __future__ import annotations
 
-import csv
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
@@ -15,7 +15,11 @@ from molf_engine.config import StageConfig, TrainingConfig
 from molf_engine.errors import MolfError
 from molf_engine.files import atomic_path
 from molf_engine.progress import Progress, ProgressCallback
-from molf_engine.training.slides import TrainingSlide, seed_step
+from molf_engine.training.objectives import FlowObjective, Losses, VAEObjective, join_draws
+from molf_engine.training.slides import TrainingSlide, join, key_of
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
 
 Record = dict[str, float]
 Groups = list[tuple[list[nn.Parameter], float]]
@@ -29,21 +33,24 @@ class Stage:
     ----------
     name : str
         `vae` or `flow`; keys the random numbers and the saved state.
-    module : nn.Module
-        What is trained.
+    title : str
+        For people.
+    network : nn.Module
+        What is kept of the training.
+    objective : VAEObjective or FlowObjective
+        Its losses on the slides of one step; contains ``network``.
     groups : list
         Parameters with their peak learning rate.
-    loss : callable
-        Slide -> (loss, parts to log).
     validate : callable
-        Module -> parts to log; ``"loss"`` among them decides.
+        (Network, epoch) -> parts to log; ``"loss"`` among them decides.
     """
 
     name: str
-    module: nn.Module
+    title: str
+    network: nn.Module
+    objective: VAEObjective | FlowObjective
     groups: Groups
-    loss: Callable[[TrainingSlide], tuple[Tensor, Record]]
-    validate: Callable[[nn.Module], Record]
+    validate: Callable[[nn.Module, int], Record]
 
 
 def rate_factor(step: int, steps: int, warmup: float) -> float:
@@ -59,95 +66,182 @@ def train_stage(
     training: TrainingConfig,
     folder: Path,
     progress: ProgressCallback,
+    fabric: Fabric,
     ema: float = 0.0,
+    shuffle: bool = True,
 ) -> list[Record]:
-    """Train until the validation loss stops falling, leave the best weights in ``stage.module``, return the curve.
+    """Train until the validation loss stops falling, leave the best weights in ``stage.network``, return the curve.
 
-    A state is saved in ``folder`` every few epochs; if one is there, training goes on from it.
+    A state is saved in ``folder`` every few epochs; if one is there, training goes on from it.  Every process of the run calls this
+    with the same arguments; each takes its share of every step's slides.
 
     Raises
     ------
     MolfError
-        If a loss is not finite; the message names the slide.
+        If a loss or a gradient is not finite; the message names the slides, and the weights before that step are saved.
     """
-    state_file = folder / f"{stage.name}.pt"
-    optimizer = torch.optim.AdamW(
-        [{"params": params, "peak": rate, "lr": rate} for params, rate in stage.groups],
-        weight_decay=config.weight_decay,
-    )
-    average = _Average(stage.module, ema)
-    best_loss, best_epoch, best = math.inf, -1, _weights(average.module)
-    curve: list[Record] = []
-    epoch = 0
-    if state_file.is_file():
-        state = torch.load(state_file, weights_only=True, map_location=next(stage.module.parameters()).device)
-        stage.module.load_state_dict(state["module"])
-        optimizer.load_state_dict(state["optimizer"])
-        average.module.load_state_dict(state["average"])
-        best_loss, best_epoch, best = state["best_loss"], state["best_epoch"], state["best"]
-        curve, epoch = state["curve"], state["epoch"]
-
-    steps = config.epochs * len(slides)
-    while epoch < config.epochs and epoch - best_epoch <= config.patience:
-        progress(Progress(f"Training {_TITLES[stage.name]}", epoch, config.epochs, "epochs"))
-        seed_step(training.seed, stage.name, epoch)
-        order = torch.randperm(len(slides)).tolist()
-        records = []
-        stage.module.train()
-        for place, index in enumerate(order):
-            factor = rate_factor(epoch * len(slides) + place, steps, config.warmup)
-            for group in optimizer.param_groups:
-                group["lr"] = group["peak"] * factor
-            seed_step(training.seed, stage.name, epoch, slides[index].id)
-            loss, parts = stage.loss(slides[index])
-            if not torch.isfinite(loss):
-                raise MolfError(
-                    f"The {stage.name} loss became {loss.item()} on {slides[index].id} in epoch {epoch + 1}. Check that "
-                    f"section's counts and features, or lower training.{stage.name}.learning_rate."
-                )
-            optimizer.zero_grad(set_to_none=True)
-            loss.backward()
-            nn.utils.clip_grad_norm_([p for params, _ in stage.groups for p in params], config.clip)
-            optimizer.step()
-            average.update(epoch * len(slides) + place)
-            records.append({"loss": float(loss.detach()), **parts})
-        validation = stage.validate(average.module.eval())
-        epoch += 1
-        curve.append(
+    run = _Run(stage, slides, config, training, folder, fabric, ema)
+    state = run.load()
+    while state.epoch < config.epochs and state.epoch - state.best_epoch <= config.patience:
+        progress(Progress(f"Training {stage.title}", state.epoch, config.epochs, "epochs"))
+        record = run.epoch(state.epoch, _order(len(slides), training.seed, stage.name, state.epoch, shuffle))
+        validation = stage.validate(run.average.module.eval(), state.epoch)
+        state.epoch += 1
+        state.curve.append(
             {
-                "epoch": float(epoch),
-                **{f"train_{name}": sum(r[name] for r in records) / len(records) for name in records[0]},
+                "epoch": float(state.epoch),
+                **{f"train_{name}": value for name, value in record.items()},
                 **{f"validation_{name}": value for name, value in validation.items()},
             }
         )
-        if validation["loss"] < best_loss:
-            best_loss, best_epoch, best = validation["loss"], epoch, _weights(average.module)
-        if epoch % training.checkpoint_every == 0 or epoch == config.epochs or epoch - best_epoch > config.patience:
-            with atomic_path(state_file) as beside:
-                torch.save(
-                    {
-                        "module": stage.module.state_dict(),
-                        "optimizer": optimizer.state_dict(),
-                        "average": average.module.state_dict(),
-                        "best": best,
-                        "best_loss": best_loss,
-                        "best_epoch": best_epoch,
-                        "curve": curve,
-                        "epoch": epoch,
-                    },
-                    beside,
-                )
-    if not math.isfinite(best_loss):
+        if validation["loss"] < state.best_loss:
+            state.best_loss, state.best_epoch, state.best = (
+                validation["loss"],
+                state.epoch,
+                _weights(run.average.module),
+            )
+        ended = state.epoch == config.epochs or state.epoch - state.best_epoch > config.patience
+        if ended or state.epoch % training.checkpoint_every == 0:
+            run.save(state)
+    if not math.isfinite(state.best_loss):
         raise MolfError(
-            f"The {stage.name} loss on the validation sections was never finite. Check their counts and features, or lower "
+            f"The {stage.title} loss on the validation sections was never finite. Check their counts and features, or lower "
             f"training.{stage.name}.learning_rate."
         )
-    stage.module.load_state_dict(best)
-    stage.module.eval()
-    return curve
+    stage.network.load_state_dict(state.best)
+    stage.network.eval()
+    return state.curve
 
 
-_TITLES = {"vae": "gene VAE", "flow": "flow"}
+def _order(count: int, seed: int, stage: str, epoch: int, shuffle: bool) -> list[int]:
+    if not shuffle:
+        return list(range(count))
+    generator = torch.Generator().manual_seed(key_of(seed, stage, epoch))
+    return torch.randperm(count, generator=generator).tolist()
+
+
+@dataclass
+class _State:
+    """Where a stage stands, apart from the weights in training."""
+
+    best: dict[str, Tensor]
+    best_loss: float
+    best_epoch: int
+    curve: list[Record]
+    epoch: int
+
+
+class _Run:
+    """One stage in training: weights, optimizer, moving average, and the files that hold them."""
+
+    def __init__(
+        self,
+        stage: Stage,
+        slides: Sequence[TrainingSlide],
+        config: StageConfig,
+        training: TrainingConfig,
+        folder: Path,
+        fabric: Fabric,
+        ema: float,
+    ) -> None:
+        self._stage, self._slides, self._config, self._training = stage, slides, config, training
+        self._folder, self._fabric = folder, fabric
+        self._objective = fabric.setup_module(stage.objective)
+        self._parameters = [parameter for group, _ in stage.groups for parameter in group]
+        self._optimizer = torch.optim.AdamW(
+            [{"params": params, "peak": rate, "lr": rate} for params, rate in stage.groups],
+            weight_decay=config.weight_decay,
+            fused=fabric.device.type in ("cpu", "cuda"),
+        )
+        self.average = _Average(stage.network, ema)
+
+    @property
+    def _file(self) -> Path:
+        return self._folder / f"{self._stage.name}.pt"
+
+    def load(self) -> _State:
+        """The saved state, or a fresh one."""
+        if not self._file.is_file():
+            return _State(_weights(self.average.module), math.inf, -1, [], 0)
+        saved = torch.load(self._file, weights_only=True, map_location=self._fabric.device)
+        self._stage.network.load_state_dict(saved["network"])
+        self._optimizer.load_state_dict(saved["optimizer"])
+        self.average.module.load_state_dict(saved["average"])
+        return _State(saved["best"], saved["best_loss"], saved["best_epoch"], saved["curve"], saved["epoch"])
+
+    def save(self, state: _State) -> None:
+        """Write the state; one process does, the others wait."""
+        if self._fabric.is_global_zero:
+            self._write(self._file, {**self._weights(), **vars(state)})
+        self._fabric.barrier()
+
+    def epoch(self, epoch: int, order: Sequence[int]) -> Record:
+        """Take one step for each batch of slides, return the means of the losses over slides."""
+        size = self._training.batch_slides
+        batches = [order[place : place + size] for place in range(0, len(order), size)]
+        self._objective.train()
+        sums: dict[str, Tensor] = {}
+        for place, batch in enumerate(batches):
+            step = epoch * len(batches) + place
+            factor = rate_factor(step, self._config.epochs * len(batches), self._config.warmup)
+            for group in self._optimizer.param_groups:
+                group["lr"] = group["peak"] * factor
+            own, share = self._share(batch)
+            losses = self._losses(own, epoch, step)
+            # Every process divides by all slides of the step and multiplies by its peers: DDP averages over processes.
+            self._fabric.backward(losses.total.sum() * (share * self._fabric.world_size / len(batch)))
+            norm = nn.utils.clip_grad_norm_(self._parameters, self._config.clip)
+            if not torch.isfinite(norm):
+                self._stop(f"gradient of the {self._stage.title}", [self._slides[index].id for index in batch], epoch)
+            self._optimizer.step()
+            self._optimizer.zero_grad(set_to_none=True)
+            self.average.update(step)
+            for name, values in {"loss": losses.total, **losses.parts}.items():
+                sums[name] = sums.get(name, 0) + values.detach().sum() * share
+        totals = torch.stack(list(sums.values()))
+        if self._fabric.world_size > 1:
+            totals = self._fabric.all_reduce(totals, reduce_op="sum")  # type: ignore[assignment]
+        return dict(zip(sums, (totals / len(order)).tolist(), strict=True))
+
+    def _share(self, batch: Sequence[int]) -> tuple[list[int], float]:
+        """Slides of this process, and the weight of their losses: one that has none left repeats a slide with weight 0."""
+        own = list(batch[self._fabric.global_rank :: self._fabric.world_size])
+        return (own, 1.0) if own else ([batch[0]], 0.0)
+
+    def _losses(self, indices: Sequence[int], epoch: int, step: int) -> Losses:
+        seed, name = self._training.seed, self._stage.name
+        chosen = [self._slides[index] for index in indices]
+        draws = [
+            self._stage.objective.draw(s, torch.Generator().manual_seed(key_of(seed, name, epoch, s.id)))
+            for s in chosen
+        ]
+        # Dropout draws from the global stream, on whichever device it runs.
+        torch.manual_seed(key_of(seed, name, "dropout", step, self._fabric.global_rank))
+        losses = Losses(*self._objective(join(chosen), join_draws(draws, self._fabric.device)))
+        finite = torch.isfinite(losses.total).tolist()
+        if not all(finite):
+            bad = [slide.id for slide, good in zip(chosen, finite, strict=True) if not good]
+            self._stop(f"{self._stage.title} loss", bad, epoch)
+        return losses
+
+    def _stop(self, what: str, names: Sequence[str], epoch: int) -> None:
+        file = self._folder / f"{self._stage.name}-stopped.pt"
+        self._write(file, {**self._weights(), "epoch": epoch, "slides": list(names)})
+        raise MolfError(
+            f"The {what} is not finite on {', '.join(names)} in epoch {epoch + 1}. Check the counts and features there, or lower "
+            f"training.{self._stage.name}.learning_rate. The weights before that step are in {file}."
+        )
+
+    def _weights(self) -> dict[str, Any]:
+        return {
+            "network": self._stage.network.state_dict(),
+            "optimizer": self._optimizer.state_dict(),
+            "average": self.average.module.state_dict(),
+        }
+
+    def _write(self, file: Path, values: dict[str, Any]) -> None:
+        with atomic_path(file) as beside:
+            torch.save(values, beside)
 
 
 class _Average:
@@ -172,33 +266,3 @@ class _Average:
 
 def _weights(module: nn.Module) -> dict[str, Tensor]:
     return {name: value.detach().clone() for name, value in module.state_dict().items()}
-
-
-def write_curves(path: Path, curves: dict[str, list[Record]]) -> None:
-    """Curves of all stages as one CSV: a row per stage and epoch."""
-    names = list(dict.fromkeys(name for curve in curves.values() for row in curve for name in row))
-    with atomic_path(path) as beside, beside.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, ["stage", *names])
-        writer.writeheader()
-        for stage, curve in curves.items():
-            for row in curve:
-                writer.writerow({"stage": stage, **{name: f"{value:.6g}" for name, value in row.items()}})
-
-
-def draw_curves(path: Path, curves: dict[str, list[Record]]) -> None:
-    """Training and validation losses of all stages as one PNG."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(5 * len(curves), 3.5), layout="constrained")
-    FigureCanvasAgg(figure)
-    for axes, (stage, curve) in zip(figure.subplots(1, len(curves), squeeze=False)[0], curves.items(), strict=True):
-        epochs = [row["epoch"] for row in curve]
-        for name, label in (("train_loss", "training"), ("validation_loss", "validation")):
-            axes.plot(epochs, [row.get(name, math.nan) for row in curve], label=label)
-        best = min(curve, key=lambda row: row["validation_loss"])
-        axes.axvline(best["epoch"], color="0.6", linestyle="--", label=f"kept (epoch {best['epoch']:.0f})")
-        axes.set(title=_TITLES[stage], xlabel="epoch", ylabel="loss", yscale="log")
-        axes.legend()
-    with atomic_path(path) as beside:
-        figure.savefig(beside, dpi=120)

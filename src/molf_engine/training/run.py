@@ -11,13 +11,14 @@ import logging
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 
 from molf_engine import __version__
 from molf_engine.baselines import MLP, DepthOnly, Ridge
-from molf_engine.bundle import UNKNOWN_CODE, Bundle, BundleConfig, Patient
+from molf_engine.bundle import Bundle, BundleConfig, Patient
 from molf_engine.bundle.bundle import write_json, write_tensors
 from molf_engine.bundle.networks import state_arrays
 from molf_engine.bundle.reference import FeatureReference
@@ -38,15 +39,15 @@ from molf_engine.evaluation.scoring import (
 from molf_engine.files import atomic_path, make_parent, refuse_existing
 from molf_engine.genes import panel
 from molf_engine.genes.units import UNITS
-from molf_engine.nn.vae import GeneVAE
-from molf_engine.nn.velocity import VelocityField
 from molf_engine.progress import Progress, ProgressCallback, silent
 from molf_engine.training.card import card
+from molf_engine.training.curves import draw_curves, write_curves
+from molf_engine.training.devices import make_fabric
+from molf_engine.training.fine_tuning import adopt, joint_codes
 from molf_engine.training.guidance import Measures, choose_guidance, measure_scales
-from molf_engine.training.loop import Record, draw_curves, train_stage, write_curves
+from molf_engine.training.networks import Networks, train_networks
 from molf_engine.training.sections import Roles, cancer_codes, load_slides, prepare_encoder, read_roles
 from molf_engine.training.slides import TrainingSlide
-from molf_engine.training.stages import flow_stage, vae_stage
 
 _log = logging.getLogger(__name__)
 
@@ -56,6 +57,7 @@ def train(
     output: Path,
     *,
     cache: FeatureCache | None = None,
+    start: Bundle | None = None,
     overwrite: bool = False,
     progress: ProgressCallback = silent,
 ) -> Bundle:
@@ -69,6 +71,8 @@ def train(
         Folder of the new bundle.  While training runs, ``output`` with `.training` appended holds its state.
     cache : FeatureCache, optional
         Keeps features of slides between runs.
+    start : Bundle, optional
+        Go on from the weights of this bundle: its encoder, panel and shape are kept, its patients count as seen.
     overwrite : bool
         Replace an existing bundle.
     progress : callable
@@ -83,33 +87,66 @@ def train(
     refuse_existing(output, overwrite)
     make_parent(output)
     # Everything that can be refused is, before a folder is made.
+    if start is not None:
+        config = adopt(config, start)
     roles = read_roles(config)
-    device = _device(config.training.device)
-    panel(config.data.panel)
-    folder = _working_folder(output, config, roles)
+    genes = tuple(start.genes.index) if start is not None else panel(config.data.panel)
+    fabric = make_fabric(config.training)
+    if not fabric.is_global_zero:
+        progress = silent
+    folder = _working_folder(output, config, roles, start)
 
     codes = cancer_codes(roles)
-    encoder = prepare_encoder(config, roles, folder, progress)
-    slides = [s.to(device) for s in load_slides(config, roles.train, codes, encoder, cache, progress)]
-    held_out = [s.to(device) for s in load_slides(config, roles.validation, codes, encoder, cache, progress)]
+    if start is not None:
+        codes = joint_codes(start, codes)
+    # The first process fits the encoder and fills the cache of features, the others read them.
+    with fabric.rank_zero_first():
+        encoder = prepare_encoder(config, roles, genes, folder, progress, start)
+        slides = _on(fabric.device, load_slides(config, roles.train, genes, codes, encoder, cache, progress))
+        held_out = _on(fabric.device, load_slides(config, roles.validation, genes, codes, encoder, cache, progress))
 
-    vae, field, curves = _train_networks(config, slides, held_out, codes, folder, progress)
+    networks = train_networks(config, slides, held_out, codes, folder, fabric, progress, start)
+    if fabric.is_global_zero:
+        test = load_slides(config, roles.test, genes, codes, encoder, cache, progress)
+        made = _Made(config, roles, genes, codes, encoder, slides, held_out, test, networks, start)
+        _write_bundle(output, made, overwrite, progress)
+        shutil.rmtree(folder, ignore_errors=True)
+    fabric.barrier()
+    return Bundle.load(output)
+
+
+class _Made(NamedTuple):
+    """What a bundle is written from."""
+
+    config: RunConfig
+    roles: Roles
+    genes: tuple[str, ...]
+    codes: tuple[str, ...]
+    encoder: Encoder
+    slides: list[TrainingSlide]
+    held_out: list[TrainingSlide]
+    test: list[TrainingSlide]
+    networks: Networks
+    start: Bundle | None
+
+
+def _write_bundle(output: Path, made: _Made, overwrite: bool, progress: ProgressCallback) -> None:
+    config, held_out = made.config, _on(torch.device("cpu"), made.held_out)
     progress(Progress("Fitting rivals", 0, 0))
-    rivals = fit_rivals(slides, held_out, config)
-    test = load_slides(config, roles.test, codes, encoder, cache, progress)
+    rivals = fit_rivals(_on(torch.device("cpu"), made.slides), held_out, config)
 
     with atomic_path(output, overwrite=overwrite) as beside:
         beside.mkdir(parents=True)
-        _write_model(beside, config, roles, codes, encoder, slides, vae, field, rivals)
-        save_encoder(encoder, beside / "encoder")
-        write_curves(beside / "curves.csv", curves)
-        draw_curves(beside / "curves.png", curves)
+        _write_model(beside, made, rivals)
+        save_encoder(made.encoder, beside / "encoder")
+        write_curves(beside / "curves.csv", made.networks.curves)
+        draw_curves(beside / "curves.png", made.networks.curves)
 
         # From here on everything is measured on the weights as they were written, rounded to float16 or not.
         progress(Progress("Choosing guidance", 0, 0))
         written = Bundle.load(beside)
         measures = measure_scales(
-            written.velocity(), written.decoder(), _on_cpu(held_out), config.data.units, config.guidance.scales
+            written.velocity(), written.decoder(), held_out, config.data.units, config.guidance.scales
         )
         guidance = choose_guidance(measures, config.guidance)
         _rewrite(beside, guidance=guidance)
@@ -117,12 +154,10 @@ def train(
         progress(Progress("Scoring", 0, 0))
         patients = {patient.id for patient in written.config.patients}
         scores = {
-            "validation": _score(written, guidance, _on_cpu(held_out), patients),
-            "test": _score(written, guidance, test, patients),
+            "validation": _score(written, guidance, held_out, patients),
+            "test": _score(written, guidance, made.test, patients),
         }
         _write_scores(beside, written, scores, measures, guidance)
-    shutil.rmtree(folder, ignore_errors=True)
-    return Bundle.load(output)
 
 
 def fit_rivals(
@@ -152,15 +187,18 @@ def fit_rivals(
     return fitted
 
 
-def _working_folder(output: Path, config: RunConfig, roles: Roles) -> Path:
+def _working_folder(output: Path, config: RunConfig, roles: Roles, start: Bundle | None) -> Path:
     """Folder with the state of an interrupted run, checked to be of the same settings and data; made if there is none."""
     folder = output.with_name(f"{output.name}.training")
     file = folder / "settings.json"
     # What names and describes the model, and what is chosen after training, may change on the way.
-    own = json.loads(config.model_dump_json(exclude={"name", "description", "licence", "half", "guidance"}))
+    # How many processes share the work changes no result beyond rounding.
+    ignored: Any = {"name": True, "description": True, "licence": True, "half": True, "guidance": True}
+    own = json.loads(config.model_dump_json(exclude={**ignored, "training": {"devices", "nodes"}}))
     settings = {
         **own,
         "sections": {s.id: [s.code, s.st_path.stat().st_size] for s in (*roles.train, *roles.validation)},
+        "from": start.weights_hash if start is not None else None,
     }
     begun = (folder / "encoder").is_dir()
     if file.is_file() and begun:
@@ -186,52 +224,17 @@ def _difference(before: object, after: object, name: str = "") -> str:
     return "" if before == after else f"{name} was {before!r}, is {after!r}"
 
 
-def _device(name: str) -> torch.device:
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
-    try:
-        return torch.empty(0, device=name).device
-    except (RuntimeError, AssertionError) as error:
-        raise ConfigError(
-            f"training.device {name!r} cannot be used here: {error}. `molf-engine doctor` lists devices."
-        ) from error
-
-
-def _train_networks(
-    config: RunConfig,
-    slides: list[TrainingSlide],
-    held_out: list[TrainingSlide],
-    codes: Sequence[str],
-    folder: Path,
-    progress: ProgressCallback,
-) -> tuple[GeneVAE, VelocityField, dict[str, list[Record]]]:
-    training = config.training
-    torch.manual_seed(training.seed)
-    first = vae_stage(config, slides, held_out)
-    curves = {"vae": train_stage(first, slides, training.vae, training, folder, progress)}
-    assert isinstance(first.module, GeneVAE)
-    torch.manual_seed(training.seed + 1)
-    second = flow_stage(config, first.module, slides, held_out, codes, codes.index(UNKNOWN_CODE))
-    curves["flow"] = train_stage(second, slides, training.flow, training, folder, progress, ema=training.ema)
-    assert isinstance(second.module, VelocityField)
-    return first.module, second.module, curves
-
-
-def _write_model(
-    folder: Path,
-    config: RunConfig,
-    roles: Roles,
-    codes: Sequence[str],
-    encoder: Encoder,
-    slides: Sequence[TrainingSlide],
-    vae: GeneVAE,
-    field: VelocityField,
-    rivals: dict[str, np.ndarray],
-) -> None:
+def _write_model(folder: Path, made: _Made, rivals: dict[str, np.ndarray]) -> None:
+    config, roles, slides, start = made.config, made.roles, made.slides, made.start
     seen = (*roles.train, *roles.validation)
     scales = [slide.um_per_pixel for slide in slides]
     known = [section for section in seen if section.patient != UNKNOWN]
     names = {section.patient: [s.id for s in known if s.patient == section.patient] for section in known}
+    before = start.config if start is not None else None
+    if before is not None:
+        scales += before.um_per_pixel
+        for patient in before.patients:
+            names[patient.id] = list(dict.fromkeys([*patient.sections, *names.get(patient.id, [])]))
     described = BundleConfig(
         name=config.name,
         description=config.description,
@@ -239,18 +242,18 @@ def _write_model(
         software=f"napari-molf {__version__}",
         units=config.data.units,
         depth=config.data.units == "log1p-cp10k",
-        codes=tuple(codes),
-        trained_codes=tuple(sorted({section.code for section in roles.train})),
+        codes=made.codes,
+        trained_codes=_joined({section.code for section in roles.train}, before.trained_codes if before else ()),
         guidance=1.0,
         guidance_choice=config.guidance,
         patch=config.patch,
-        encoder=encoder.name,
-        features=encoder.width,
+        encoder=made.encoder.name,
+        features=made.encoder.width,
         vae=config.vae,
         flow=config.flow,
-        organs=tuple(sorted({section.organ for section in seen})),
-        species=tuple(sorted({section.species for section in seen})),
-        technologies=tuple(sorted({section.technology for section in seen})),
+        organs=_joined({section.organ for section in seen}, before.organs if before else ()),
+        species=_joined({section.species for section in seen}, before.species if before else ()),
+        technologies=_joined({section.technology for section in seen}, before.technologies if before else ()),
         patients=tuple(Patient(id=patient, sections=tuple(ids)) for patient, ids in names.items()),
         training_sections=tuple(s.id for s in roles.train),
         validation_sections=tuple(s.id for s in roles.validation),
@@ -260,15 +263,20 @@ def _write_model(
         simulated=any(section.species.lower() == "simulated" for section in seen),
         seed=config.training.seed,
         min_counts=config.data.min_counts,
+        parent=start.id if start is not None else "",
     )
     write_json(folder / "config.json", described.model_dump(mode="json"))
     write_json(folder / "metrics.json", {})
-    weights = {**state_arrays(vae, "vae"), **state_arrays(field, "velocity")}
+    weights = {**state_arrays(made.networks.vae, "vae"), **state_arrays(made.networks.field, "velocity")}
     write_tensors(folder / "model.safetensors", weights, half=config.half)
     write_tensors(folder / "rivals.safetensors", rivals, half=config.half)
     features = np.concatenate([s.features.cpu().numpy() for s in slides])
     write_tensors(folder / "reference.safetensors", FeatureReference.fit(features).tensors(), half=False)
-    _gene_table(config, slides).to_csv(folder / "genes.tsv", sep="\t", float_format="%.6g")
+    _gene_table(made).to_csv(folder / "genes.tsv", sep="\t", float_format="%.6g")
+
+
+def _joined(values: set[str], before: Sequence[str]) -> tuple[str, ...]:
+    return tuple(sorted(values | set(before)))
 
 
 def _heldout(roles: Roles) -> str:
@@ -284,10 +292,10 @@ def _heldout(roles: Roles) -> str:
     return f"{', '.join(section.id for section in sections)} ({kind}; {patients})"
 
 
-def _gene_table(config: RunConfig, slides: Sequence[TrainingSlide]):  # type: ignore[no-untyped-def]
+def _gene_table(made: _Made):  # type: ignore[no-untyped-def]
     import pandas as pd
 
-    genes = panel(config.data.panel)
+    slides, genes = made.slides, made.genes
     measured = np.any([s.expression.measured for s in slides], axis=0)
     columns: dict[str, np.ndarray] = {"measured": measured}
     mask = np.concatenate([np.broadcast_to(s.expression.measured, s.expression.counts_log1p.shape) for s in slides])
@@ -298,7 +306,12 @@ def _gene_table(config: RunConfig, slides: Sequence[TrainingSlide]):  # type: ig
         columns[f"mean_{units}"] = mean
         columns[f"sd_{units}"] = np.sqrt((np.square(values - mean) * mask).sum(axis=0) / count)
     columns["heldout_pcc"] = np.full(len(genes), np.nan)
-    return pd.DataFrame(columns, index=pd.Index(genes, name="symbol"))
+    table = pd.DataFrame(columns, index=pd.Index(genes, name="symbol"))
+    if made.start is not None:
+        # A gene that the new sections do not measure is still one that the weights know.
+        table = table.where(table["measured"], made.start.genes[table.columns])
+        table["measured"] = table["measured"].astype(bool)
+    return table
 
 
 def _score(bundle: Bundle, guidance: float, slides: Sequence[TrainingSlide], patients: set[str]) -> list[SectionScores]:
@@ -345,5 +358,5 @@ def _rewrite(folder: Path, **changes: object) -> None:
     write_json(file, {**json.loads(file.read_text(encoding="utf-8")), **changes})
 
 
-def _on_cpu(slides: Sequence[TrainingSlide]) -> list[TrainingSlide]:
-    return [slide.to(torch.device("cpu")) for slide in slides]
+def _on(device: torch.device, slides: Sequence[TrainingSlide]) -> list[TrainingSlide]:
+    return [slide.to(device) for slide in slides]

@@ -10,14 +10,13 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from molf_engine.bundle import UNKNOWN_CODE
+from molf_engine.bundle import UNKNOWN_CODE, Bundle
 from molf_engine.bundle.latents import centred
 from molf_engine.config import RunConfig
 from molf_engine.data import Section, load_expression, read_hest
 from molf_engine.data.sections import open_section
 from molf_engine.encoders import Encoder, FeatureCache, encode_patches, fit_builtin, load_encoder, save_encoder
 from molf_engine.errors import ConfigError
-from molf_engine.genes import panel
 from molf_engine.progress import Progress, ProgressCallback
 from molf_engine.slides import patches_at
 from molf_engine.training.slides import TrainingSlide, make_targets
@@ -69,11 +68,19 @@ def cancer_codes(roles: Roles) -> tuple[str, ...]:
     return (*sorted({section.code for section in roles.train} - {UNKNOWN_CODE}), UNKNOWN_CODE)
 
 
-def prepare_encoder(config: RunConfig, roles: Roles, folder: Path, progress: ProgressCallback) -> Encoder:
-    """The run's encoder; the built-in one is fitted on patches of the training sections, once, and kept in ``folder``."""
+def prepare_encoder(
+    config: RunConfig,
+    roles: Roles,
+    genes: tuple[str, ...],
+    folder: Path,
+    progress: ProgressCallback,
+    start: Bundle | None = None,
+) -> Encoder:
+    """The run's encoder, kept in ``folder``: that of ``start``, or the built-in one fitted on patches of the training sections."""
     target = folder / "encoder"
+    if start is not None and not target.is_dir():
+        save_encoder(start.encoder(), target)
     if not target.is_dir():
-        genes = panel(config.data.panel)
         with ExitStack() as opened:
             samples = []
             for section in roles.train:
@@ -87,13 +94,13 @@ def prepare_encoder(config: RunConfig, roles: Roles, folder: Path, progress: Pro
 def load_slides(
     config: RunConfig,
     sections: Sequence[Section],
+    genes: tuple[str, ...],
     codes: Sequence[str],
     encoder: Encoder,
     cache: FeatureCache | None,
     progress: ProgressCallback,
 ) -> list[TrainingSlide]:
     """Counts and features of sections, spots with an unreadable patch left out."""
-    genes = panel(config.data.panel)
     slides = []
     for section in sections:
         expression = load_expression(section, genes, config.data.min_counts)

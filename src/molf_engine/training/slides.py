@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -80,10 +82,44 @@ def column_statistics(slides: list[TrainingSlide]) -> tuple[np.ndarray, np.ndarr
     return mean.astype(np.float32), sd.astype(np.float32)
 
 
-def seed_step(seed: int, *key: object) -> None:
-    """Seed torch from the run's seed and a key such as (stage, epoch, slide).
+class Batch(NamedTuple):
+    """Slides of one step, one after the other along the rows; nothing is padded.
 
-    A step's noise then depends on nothing that came before it: a run that was killed and started again goes on as if it had not been.
+    ``features`` (P, D), ``positions`` (P, 2), ``targets`` and ``measured`` (P, G'), ``codes`` (P,) and ``lengths``, the spots of each
+    slide, whose sum is P.
     """
-    digest = hashlib.sha256("/".join(map(str, (seed, *key))).encode()).digest()
-    torch.manual_seed(int.from_bytes(digest[:8], "little") >> 1)
+
+    features: Tensor
+    positions: Tensor
+    targets: Tensor
+    measured: Tensor
+    codes: Tensor
+    lengths: tuple[int, ...]
+
+
+def join(slides: Sequence[TrainingSlide]) -> Batch:
+    """Slides as one batch; a single slide is not copied."""
+    parts = [
+        (
+            slide.features,
+            slide.positions,
+            slide.targets,
+            slide.measured.expand_as(slide.targets),
+            torch.full((len(slide.features),), slide.code, device=slide.features.device),
+        )
+        for slide in slides
+    ]
+    columns = parts[0] if len(parts) == 1 else [torch.cat(column) for column in zip(*parts, strict=True)]
+    features, positions, targets, measured, codes = columns
+    lengths = tuple(len(slide.features) for slide in slides)
+    return Batch(features, positions, targets, measured, codes, lengths)
+
+
+def key_of(*key: object) -> int:
+    """Seed that belongs to a key such as (seed, stage, epoch, slide).
+
+    A step's noise then depends on nothing that came before it and on no other slide of its batch: a run that was killed and started
+    again, or shared among processes, goes on as if it had not been.
+    """
+    digest = hashlib.sha256("/".join(map(str, key)).encode()).digest()
+    return int.from_bytes(digest[:8], "little") >> 1

@@ -1,4 +1,4 @@
-"""The two stages: what is learned from one slide, and how it is judged on held-out slides."""
+"""The two stages: what is trained, and how it is judged on held-out slides."""
 
 from __future__ import annotations
 
@@ -8,140 +8,141 @@ import torch
 from torch import Tensor, nn
 
 from molf_engine.bundle.networks import build_vae, build_velocity
-from molf_engine.config import FlowConfig, RunConfig
-from molf_engine.flow.losses import balance_loss, flow_matching_loss, kl_divergence, masked_mse
-from molf_engine.flow.path import draw_times, end_point, interpolate
+from molf_engine.config import RunConfig
+from molf_engine.flow.losses import balance_loss, flow_matching_loss, masked_mse
+from molf_engine.flow.path import end_point, interpolate
+from molf_engine.nn.linear_vae import LinearVAE
 from molf_engine.nn.vae import GeneVAE
 from molf_engine.nn.velocity import VelocityField
 from molf_engine.training.loop import Record, Stage
-from molf_engine.training.slides import TrainingSlide, column_statistics
+from molf_engine.training.objectives import FlowObjective, VAEObjective, column_weights
+from molf_engine.training.slides import TrainingSlide, column_statistics, key_of
 
 SMALLEST_SD = 0.1
 """Floor of the unit in which a column is learned: a gene seen in one spot must not outweigh all others."""
 
 VALIDATION_TIMES = (0.0, 0.25, 0.5, 0.75)
 
-
-def column_weights(vae: GeneVAE, depth: bool, depth_weight: float) -> Tensor:
-    """Weight of each column in the loss, (G',): 1 / sd squared where columns are standardised."""
-    weights = vae.scale.square().reciprocal()
-    if depth:
-        weights = weights.clone()
-        weights[-1] *= depth_weight * (len(weights) - 1)
-    return weights
+Autoencoder = GeneVAE | LinearVAE
 
 
-def vae_stage(config: RunConfig, slides: Sequence[TrainingSlide], held_out: Sequence[TrainingSlide]) -> Stage:
-    """Stage 1: reconstruct expression through the latent space (paper, eq. 3)."""
-    settings = config.vae
+def fresh_vae(config: RunConfig, slides: Sequence[TrainingSlide]) -> Autoencoder:
+    """Gene VAE for the columns of ``slides``, in units of their training mean and sd; principal components are ready for use."""
     columns = slides[0].targets.shape[1]
-    depth = config.data.units == "log1p-cp10k"
-    vae = build_vae(settings, columns, config.flow.position)
-    if settings.standardise:
+    torch.manual_seed(config.training.seed)
+    vae = build_vae(config.vae, columns, config.flow.position)
+    if config.vae.standardise or isinstance(vae, LinearVAE):
         mean, sd = column_statistics(list(slides))
         vae.centre.copy_(torch.from_numpy(mean))
         vae.scale.copy_(torch.from_numpy(sd.clip(min=SMALLEST_SD)))
     vae.to(slides[0].targets.device)
+    if isinstance(vae, LinearVAE):
+        masks = [slide.measured.expand_as(slide.targets) for slide in slides]
+        weight = column_weights(vae, learns_depth(config), config.vae.depth_weight) * vae.scale.square()
+        vae.fit(torch.cat([slide.targets for slide in slides]), torch.cat(masks), weight)
+    return vae
 
-    def loss(slide: TrainingSlide) -> tuple[Tensor, Record]:
-        weight = column_weights(vae, depth, settings.depth_weight) * slide.measured
-        kept = torch.rand(slide.targets.shape) >= settings.gene_dropout
-        mean, logvar = vae.encode(slide.targets, slide.measured * kept.to(slide.targets.device), slide.positions)
-        latent = mean + (0.5 * logvar).exp() * torch.randn(mean.shape).to(mean.device)
-        latent = latent + settings.latent_noise * torch.randn(mean.shape).to(mean.device)
-        reconstruction = masked_mse(vae.decode(latent), slide.targets, weight)
-        divergence = kl_divergence(mean, logvar)
-        return reconstruction + settings.kl_weight * divergence, {
-            "reconstruction": float(reconstruction.detach()),
-            "kl": float(divergence.detach()),
-        }
+
+def fresh_velocity(config: RunConfig, features: int, codes: int, unknown: int) -> VelocityField:
+    """Velocity field with weights drawn from the run's seed."""
+    torch.manual_seed(config.training.seed + 1)
+    return build_velocity(config.flow, config.vae.latent, features, codes, unknown)
+
+
+def learns_depth(config: RunConfig) -> bool:
+    """Whether the last column is the log of the total count."""
+    return config.data.units == "log1p-cp10k"
+
+
+def vae_stage(config: RunConfig, vae: GeneVAE, held_out: Sequence[TrainingSlide]) -> Stage:
+    """Stage 1: reconstruct expression through the latent space (paper, eq. 3)."""
+    settings, depth = config.vae, learns_depth(config)
 
     @torch.no_grad()
-    def validate(module: nn.Module) -> Record:
+    def validate(module: nn.Module, epoch: int) -> Record:
         assert isinstance(module, GeneVAE)
-        errors = []
+        errors, ceilings = [], []
         for slide in held_out:
-            mean, _ = module.encode(slide.targets, slide.measured, slide.positions)
+            mean, _ = module.encode(slide.targets, slide.measured.expand_as(slide.targets), slide.positions)
+            decoded = module.decode(mean)
             weight = column_weights(module, depth, settings.depth_weight) * slide.measured
-            errors.append(float(masked_mse(module.decode(mean), slide.targets, weight)))
-        return {"loss": sum(errors) / len(errors)}
+            errors.append(masked_mse(decoded, slide.targets, weight))
+            ceilings.append(mean_correlation(decoded, slide.targets, slide.measured))
+        return {"loss": float(torch.stack(errors).mean()), "oracle": float(torch.stack(ceilings).mean())}
 
-    return Stage("vae", vae, [(list(vae.parameters()), config.training.vae.learning_rate)], loss, validate)
+    objective = VAEObjective(vae, settings, depth)
+    groups = [(list(vae.parameters()), config.training.vae.learning_rate)]
+    return Stage("vae", "gene VAE", vae, objective, groups, validate)
 
 
 def flow_stage(
-    config: RunConfig,
-    vae: GeneVAE,
-    slides: Sequence[TrainingSlide],
-    held_out: Sequence[TrainingSlide],
-    codes: Sequence[str],
-    unknown: int,
+    config: RunConfig, field: VelocityField, vae: Autoencoder, held_out: Sequence[TrainingSlide], unknown: int
 ) -> Stage:
     """Stage 2: flow matching in the latent space of the frozen VAE (paper, eq. 6-8)."""
-    settings, training = config.flow, config.training.flow
-    depth = config.data.units == "log1p-cp10k"
-    # Evaluation mode throughout: the VAE's own dropout would only blur the targets.
-    vae = vae.eval().requires_grad_(False)
-    features = slides[0].features.shape[1]
-    field = build_velocity(settings, config.vae.latent, features, len(codes)).to(slides[0].features.device)
-
-    def weight_of(slide: TrainingSlide) -> Tensor:
-        return column_weights(vae, depth, config.vae.depth_weight) * slide.measured
-
-    def loss(slide: TrainingSlide) -> tuple[Tensor, Record]:
-        count, device = slide.features.shape[0], slide.features.device
-        mean, logvar = vae.encode(slide.targets, slide.measured, slide.positions)
-        z1 = mean + (0.5 * logvar).exp() * torch.randn(mean.shape).to(device)
-        z0 = torch.randn(z1.shape).to(device) * (z1.std() if settings.source == "matched" else 1.0)
-        t = draw_times(
-            count,
-            per_patch=settings.per_patch_time,
-            zero_share=settings.zero_time_share,
-            generator=torch.default_generator,
-        ).to(device)
-        code = unknown if float(torch.rand(())) < settings.code_dropout_rate else slide.code
-        context = field.context(slide.features, slide.positions, code, _hidden(settings, count).to(device))
-        z = interpolate(z0, z1, t)
-        noise = torch.randn(count, settings.experts).to(device) if settings.velocity == "moe" else None
-        velocity = field(z, t, context, noise)
-        flow = flow_matching_loss(velocity.value, z0, z1)
-        gene = masked_mse(vae.decode(end_point(z, velocity.value, t)), slide.targets, weight_of(slide))
-        total = flow + settings.gene_weight * gene
-        parts = {"flow": float(flow.detach()), "gene": float(gene.detach())}
-        if velocity.routing is not None:
-            balance = balance_loss(velocity.routing.logits, velocity.routing.chosen, settings.balance)
-            total = total + settings.balance_weight * balance
-            parts["balance"] = float(balance.detach())
-        return total, parts
+    settings, training, depth = config.flow, config.training, learns_depth(config)
+    vae = vae.eval()
 
     @torch.no_grad()
-    def validate(module: nn.Module) -> Record:
+    def validate(module: nn.Module, epoch: int) -> Record:
         assert isinstance(module, VelocityField)
         records = []
         for slide in held_out:
-            z1, _ = vae.encode(slide.targets, slide.measured, slide.positions)
-            # The same noise at every epoch: two losses differ by the weights alone.
-            noise = torch.randn(z1.shape, generator=torch.Generator().manual_seed(config.training.seed))
-            z0 = noise.to(z1.device) * (z1.std() if settings.source == "matched" else 1.0)
+            z1, _ = vae.encode(slide.targets, slide.measured.expand_as(slide.targets), slide.positions)
+            z0, times = _validation_draws(training.seed, training.validation, slide.id, epoch, z1)
+            if settings.source == "matched":
+                z0 = z0 * z1.std()
             context = module.context(slide.features, slide.positions, slide.code)
-            for time in VALIDATION_TIMES:
-                t = torch.full((len(z1),), time, device=z1.device)
-                z = interpolate(z0, z1, t)
-                value = module(z, t, context).value
-                gene = masked_mse(vae.decode(end_point(z, value, t)), slide.targets, weight_of(slide))
-                records.append((float(flow_matching_loss(value, z0, z1)), float(gene)))
-        mean_flow, mean_gene = (sum(values) / len(records) for values in zip(*records, strict=True))
-        return {"loss": mean_flow + settings.gene_weight * mean_gene, "flow": mean_flow, "gene": mean_gene}
+            # All times in one call: they share the context.
+            count = len(times)
+            t = times.repeat_interleave(len(z1))
+            z = interpolate(z0.repeat(count, 1), z1.repeat(count, 1), t)
+            velocity = module(z, t, context.repeat(count, 1), lengths=[len(z1)] * count)
+            weight = column_weights(vae, depth, config.vae.depth_weight) * slide.measured
+            ends = vae.decode(end_point(z, velocity.value, t))
+            record = {
+                "flow": flow_matching_loss(velocity.value, z0.repeat(count, 1), z1.repeat(count, 1)),
+                "gene": masked_mse(ends, slide.targets.repeat(count, 1), weight),
+            }
+            if velocity.routing is not None:
+                record["balance"] = balance_loss(velocity.routing.logits, velocity.routing.chosen, settings.balance)
+                used = torch.bincount(velocity.routing.chosen.flatten(), minlength=settings.experts)
+                share = used / used.sum()
+                record |= {f"use_E{number + 1}": value for number, value in enumerate(share)}
+            records.append(record)
+        means = {name: float(torch.stack([record[name] for record in records]).mean()) for name in records[0]}
+        if "balance" in means:
+            means["balance_optimum"] = float(settings.active) if settings.balance == "switch" else 0.0
+        return {"loss": means["flow"] + settings.gene_weight * means["gene"], **means}
 
+    objective = FlowObjective(field, vae, settings, depth, config.vae.depth_weight, unknown)
     gate = list(field.gate.parameters()) if field.gate is not None else []
     others = [p for p in field.parameters() if all(p is not g for g in gate)]
-    groups = [(others, training.learning_rate)]
+    groups = [(others, training.flow.learning_rate)]
     if gate:
-        groups.append((gate, training.gate_learning_rate or training.learning_rate))
-    return Stage("flow", field, groups, loss, validate)
+        groups.append((gate, training.flow.gate_learning_rate or training.flow.learning_rate))
+    return Stage("flow", "flow", field, objective, groups, validate)
 
 
-def _hidden(settings: FlowConfig, count: int) -> Tensor:
-    """Patches whose image is withheld in one step, (P,) bool: each by itself, or all at once (published)."""
-    draws = torch.rand(count if settings.guidance_dropout == "patch-context" else 1)
-    return (draws < settings.guidance_dropout_rate).expand(count)
+def _validation_draws(seed: int, kind: str, slide: str, epoch: int, z1: Tensor) -> tuple[Tensor, Tensor]:
+    """Noise (P, L) and times: the same at every epoch, so that two losses differ by the weights alone, or drawn anew (published)."""
+    key = key_of(seed, "validation", slide) if kind == "grid" else key_of(seed, "validation", slide, epoch)
+    generator = torch.Generator().manual_seed(key)
+    noise = torch.randn(z1.shape, generator=generator)
+    times = torch.tensor(VALIDATION_TIMES) if kind == "grid" else torch.rand(1, generator=generator)
+    return noise.to(z1.device), times.to(z1.device)
+
+
+def mean_correlation(predicted: Tensor, measured: Tensor, mask: Tensor) -> Tensor:
+    """Mean over the measured columns of their correlation over spots; columns that do not vary are left out.
+
+    Parameters
+    ----------
+    predicted, measured : Tensor
+        (S, G').
+    mask : Tensor
+        (G',), 1 where measured.
+    """
+    one, other = predicted - predicted.mean(0), measured - measured.mean(0)
+    scale = one.norm(dim=0) * other.norm(dim=0)
+    known = (mask > 0) & (scale > 1e-6)
+    return ((one * other).sum(0)[known] / scale[known]).mean()
