@@ -23,16 +23,29 @@ def train(
     sections: Annotated[
         tuple[str, ...], Parameter(consume_multiple=True, help="Ids of the sections to train on.")
     ] = (),
+    panel: Annotated[
+        str | None, Parameter(help="Gene panel; short for --data.panel: molf-1386, hallmark, or a file with one symbol a line.")
+    ] = None,
+    start: Annotated[
+        str | None,
+        Parameter(
+            name="--from",
+            help="Name or folder of a bundle to go on from: its weights, encoder, panel and shape are kept.",
+        ),
+    ] = None,
     overwrite: Annotated[bool, Parameter(negative="", help="Replace an existing bundle.")] = False,
     settings: Annotated[RunConfig, Parameter(name="*")] = DEFAULTS,
 ) -> None:
     """Train a model from sections with measured expression, and write it as a bundle.
 
-    Interrupted and started again with the same settings, it goes on where it was.
+    Interrupted and started again with the same settings, it goes on where it was.  With --training.devices N, N processes share
+    every step's slides (also as tasks of SLURM's srun, or under torchrun).
     """
+    from molf_engine.bundle import Bundle
     from molf_engine.cli.console import progress_bar, say, show_table
     from molf_engine.cli.sections import split_ids
     from molf_engine.encoders import FeatureCache
+    from molf_engine.training.devices import is_main_process
     from molf_engine.training.run import train as run
 
     changes: dict[str, Any] = {}
@@ -40,10 +53,21 @@ def train(
         changes["path"] = data.resolve()
     if chosen := (*sections, *(split_ids(split) if split else ())):
         changes["sections"] = chosen
+    if panel is not None:
+        changes["panel"] = panel
     if changes:
         settings = settings.model_copy(update={"data": settings.data.model_copy(update=changes)})
     with progress_bar() as progress:
-        bundle = run(settings, output, cache=FeatureCache(), overwrite=overwrite, progress=progress)
+        bundle = run(
+            settings,
+            output,
+            cache=FeatureCache(),
+            start=Bundle.load(start) if start is not None else None,
+            overwrite=overwrite,
+            progress=progress,
+        )
+    if not is_main_process():
+        return
     say(f"{bundle.path}: {bundle.card_line}; guidance {bundle.config.guidance:g}")
     for role in ("validation", "test"):
         if rows := bundle.metrics[role]:

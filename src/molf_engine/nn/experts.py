@@ -88,9 +88,8 @@ class Experts(nn.Module):
         counts = torch.bincount(routing.chosen.flatten(), minlength=len(self.experts)).tolist()
         rows = order.div(active, rounding_mode="floor")
         weights = routing.weights.flatten()[order]
-        blocks = [
-            expert(part) for expert, part in zip(self.experts, x[rows].split(counts), strict=True) if part.shape[0]
-        ]
+        # An expert without a patch works on no rows: its gradient is then 0, not missing, as processes that share a step must agree.
+        blocks = [expert(part) for expert, part in zip(self.experts, x[rows].split(counts), strict=True)]
         outputs = torch.cat(blocks) * weights[:, None]
         result = outputs.new_zeros((x.shape[0], outputs.shape[1]))
         return result.index_add(0, rows, outputs)

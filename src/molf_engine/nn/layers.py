@@ -39,7 +39,11 @@ class PatchAttention(nn.Module):
             Patches of each slide, where there are several; their sum is P.
         """
         count = x.shape[0]
-        projected = self.query_key_value(x).view(count, 3, self.heads, -1).permute(1, 2, 0, 3)
+        query, key, value = self.query_key_value.bias.chunk(3)
+        # A bias of the keys shifts all scores of a query alike, which softmax does not see.  Its gradient is nothing but rounding
+        # error, and Adam would make steps of full size of that.
+        bias = torch.cat([query, key.detach(), value])
+        projected = F.linear(x, self.query_key_value.weight, bias).view(count, 3, self.heads, -1).permute(1, 2, 0, 3)
         if lengths is None:
             mixed = self._mix(projected, keys)
         else:

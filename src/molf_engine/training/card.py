@@ -68,6 +68,7 @@ def _data(bundle: Bundle) -> str:
         f"- {low:.3g} to {high:.3g} um per pixel; patches of {config.patch.size_um:g} um; encoder {config.encoder}",
         "- patients: " + ("; ".join(f"{p.id} ({', '.join(p.sections)})" for p in config.patients) or "not stated"),
         f"- trained on {', '.join(config.training_sections)}; validated on {', '.join(config.validation_sections)}",
+        *([f"- began with the weights of {config.parent}; its patients count as seen"] if config.parent else []),
         f"- panel of {len(bundle.genes)} genes, {measured} of them measured in training; the others are predicted as 0 and marked",
     ]
     return "\n".join(lines)

@@ -26,7 +26,6 @@ def make_fabric(training: TrainingConfig) -> Fabric:
         If the device is not to be had, or the cluster has started another number of processes than the settings say.
     """
     from lightning_fabric import Fabric
-    from lightning_fabric.strategies.ddp import DDPStrategy
 
     kind, _, index = training.device.partition(":")
     if kind == "auto":
@@ -39,8 +38,7 @@ def make_fabric(training: TrainingConfig) -> Fabric:
             devices=[int(index)] if index else training.devices,
             num_nodes=training.nodes,
             precision=PRECISIONS[training.precision],  # type: ignore[arg-type]
-            # An expert that no patch of a step was routed to has no gradient there.
-            strategy=DDPStrategy(find_unused_parameters=True, broadcast_buffers=False) if several else "auto",
+            strategy="ddp" if several else "auto",
         )
         fabric.launch()
     except (RuntimeError, AssertionError, ValueError) as error:
