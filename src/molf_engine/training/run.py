@@ -11,7 +11,7 @@ import logging
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import torch
@@ -48,6 +48,9 @@ from molf_engine.training.guidance import Measures, choose_guidance, measure_sca
 from molf_engine.training.networks import Networks, train_networks
 from molf_engine.training.sections import Roles, cancer_codes, load_slides, prepare_encoder, read_roles
 from molf_engine.training.slides import TrainingSlide
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _log = logging.getLogger(__name__)
 
@@ -292,21 +295,25 @@ def _heldout(roles: Roles) -> str:
     return f"{', '.join(section.id for section in sections)} ({kind}; {patients})"
 
 
-def _gene_table(made: _Made):  # type: ignore[no-untyped-def]
+def gene_statistics(slides: Sequence[TrainingSlide], genes: tuple[str, ...]) -> pd.DataFrame:
+    """``measured`` and, for each scale, ``mean_<scale>`` and ``sd_<scale>`` of the spots of ``slides``, a row for each gene."""
     import pandas as pd
 
-    slides, genes = made.slides, made.genes
     measured = np.any([s.expression.measured for s in slides], axis=0)
     columns: dict[str, np.ndarray] = {"measured": measured}
     mask = np.concatenate([np.broadcast_to(s.expression.measured, s.expression.counts_log1p.shape) for s in slides])
+    count = np.maximum(mask.sum(axis=0), 1)
     for units in UNITS:
         values = np.concatenate([s.expression.in_units(units) for s in slides]).astype(np.float64)
-        count = np.maximum(mask.sum(axis=0), 1)
         mean = (values * mask).sum(axis=0) / count
         columns[f"mean_{units}"] = mean
         columns[f"sd_{units}"] = np.sqrt((np.square(values - mean) * mask).sum(axis=0) / count)
-    columns["heldout_pcc"] = np.full(len(genes), np.nan)
-    table = pd.DataFrame(columns, index=pd.Index(genes, name="symbol"))
+    return pd.DataFrame(columns, index=pd.Index(genes, name="symbol"))
+
+
+def _gene_table(made: _Made) -> pd.DataFrame:
+    table = gene_statistics(made.slides, made.genes)
+    table["heldout_pcc"] = np.nan
     if made.start is not None:
         # A gene that the new sections do not measure is still one that the weights know.
         table = table.where(table["measured"], made.start.genes[table.columns])

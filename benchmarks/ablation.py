@@ -1,0 +1,450 @@
+"""What each departure from the published recipe is worth, on folds of the training sections.
+
+    python benchmarks/ablation.py configs/starter.toml DATA [--seeds 0 1 2] [--workers 2] [-o docs/accuracy.md]
+
+From the published recipe, one change at a time until ours is reached, then single changes of ours, then other ways to use the trained
+network (draws, steps, guidance).  Sections that the settings file names as test are never read.  Folds:
+
+- seen patient: one section left out whose patient stays in training, mean over the sections;
+- patient X: every section of X left out; where X's rival has one section alone, that section is cut in two, one half to train on and
+  one to decide when to stop.
+
+The validation section of the settings file decides in the other folds when to stop.  Rivals are fitted in each fold on the same rows.
+Finished folds are kept in --work, so that a run that was stopped goes on.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import tempfile
+import time
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from molf_engine.config import RunConfig, read_settings, validate
+from molf_engine.data import Section, read_hest
+from molf_engine.files import atomic_path
+
+PUBLISHED: dict[str, Any] = {
+    "data.units": "log1p",
+    "vae.standardise": False,
+    "flow.position": "row-order",
+    "flow.per_patch_time": False,
+    "flow.zero_time_share": 0.0,
+    "flow.guidance_dropout": "slide-features",
+    "flow.code_dropout_rate": 0.0,
+    "flow.source": "matched",
+    "flow.path_noise": 0.001,
+    "flow.vae_dropout": True,
+    "training.ema": 0.0,
+    "training.shuffle": False,
+    "training.validation": "random",
+}
+CHANGES: tuple[tuple[str, tuple[str, ...]], ...] = (
+    ("+ composition and depth apart, genes in units of their sd", ("data.units", "vae.standardise")),
+    ("+ no row order", ("flow.position",)),
+    ("+ t for each patch", ("flow.per_patch_time",)),
+    ("+ a quarter of the draws at t = 0", ("flow.zero_time_share",)),
+    ("+ null in place of a patch's context", ("flow.guidance_dropout",)),
+    ("+ moving average of the weights", ("training.ema",)),
+    ("+ VAE in evaluation mode", ("flow.vae_dropout",)),
+    (
+        "+ unit noise, code dropout, shuffled slides, fixed validation draws = ours",
+        ("flow.source", "flow.path_noise", "flow.code_dropout_rate", "training.shuffle", "training.validation"),
+    ),
+)
+SINGLE: tuple[tuple[str, dict[str, Any]], ...] = (
+    ("ours, position = grid-2d", {"flow.position": "grid-2d"}),
+    ("ours, velocity = attention", {"flow.velocity": "attention"}),
+    ("ours, velocity = dense", {"flow.velocity": "dense"}),
+    ("ours, PCA in place of the VAE", {"vae.kind": "pca"}),
+    ("ours, PCA of 32 components", {"vae.kind": "pca", "vae.latent": 32}),
+    ("ours, PCA, velocity = dense", {"vae.kind": "pca", "flow.velocity": "dense"}),
+)
+SCALES = (0.0, 1.5, 2.0, 3.0)
+DRAWS = ((1, 16), (8, 16), (32, 16), (1, 2), (8, 2))
+"""Number of draws, Euler steps of each."""
+
+SHORTER = {"training.vae.epochs": 200, "training.flow.epochs": 400}
+MODELS = ("molf", "ridge", "mlp", "depth")
+MEASURES = tuple((units, genes) for units in ("log1p", "log1p-cp10k") for genes in ("HVG-50", "panel"))
+END = "<!-- end of what the command printed -->"
+
+
+@dataclass(frozen=True)
+class Fold:
+    """Sections to train on, to stop by, and to score; ``cut``: the one training section is cut in two instead."""
+
+    name: str
+    train: tuple[str, ...]
+    validation: tuple[str, ...]
+    test: tuple[str, ...]
+    cut: bool = False
+
+
+def make_folds(sections: Sequence[Section], validation: str) -> list[Fold]:
+    """Leave one section out, then one patient."""
+    patient = {section.id: section.patient for section in sections}
+    judge = patient[validation]
+    others = [name for name in patient if name != validation]
+    folds = [
+        Fold("seen patient", tuple(n for n in others if n != out), (validation,), (out,))
+        for out in others
+        if patient[out] == judge
+    ]
+    for out in sorted(set(patient.values())):
+        train = tuple(n for n in patient if patient[n] != out and n != validation)
+        test = tuple(n for n in patient if patient[n] == out)
+        cut = out == judge
+        if cut and len(train) > 1:
+            folds.append(Fold(f"patient {_short(out)}", train[:-1], train[-1:], test))
+        else:
+            folds.append(Fold(f"patient {_short(out)}", train, train if cut else (validation,), test, cut))
+    return folds
+
+
+def _short(patient: str) -> str:
+    return patient.rpartition("_")[2]
+
+
+def variants() -> list[tuple[str, dict[str, Any]]]:
+    """Every recipe that is trained: its name, and the settings in which it departs from the settings file."""
+    left = dict(PUBLISHED)
+    result = [("published recipe", dict(left))]
+    for name, settings in CHANGES:
+        left = {key: value for key, value in left.items() if key not in settings}
+        result.append((name, dict(left)))
+    return [*result, *SINGLE]
+
+
+def changed(config: RunConfig, changes: dict[str, Any]) -> RunConfig:
+    """Settings with dotted names replaced."""
+    values = config.model_dump()
+    for name, value in changes.items():
+        *path, last = name.split(".")
+        place = values
+        for part in path:
+            place = place[part]
+        place[last] = value
+    return validate(values)
+
+
+def halves(slide: Any) -> tuple[Any, Any]:
+    """A training slide cut in two at the median of x."""
+    import torch
+
+    left = (slide.positions[:, 0] <= slide.positions[:, 0].median()).numpy()
+    parts = []
+    for name, rows in (("left", left), ("right", ~left)):
+        at = torch.from_numpy(np.flatnonzero(rows))
+        parts.append(
+            replace(
+                slide,
+                id=f"{slide.id}-{name}",
+                features=slide.features[at],
+                positions=slide.positions[at],
+                targets=slide.targets[at],
+                expression=slide.expression.subset(rows),
+            )
+        )
+    return parts[0], parts[1]
+
+
+def in_units(slide: Any, units: Any) -> Any:
+    """A training slide whose targets are in another scale."""
+    from molf_engine.training.slides import make_targets
+
+    targets, measured = make_targets(slide.expression, units, depth=units == "log1p-cp10k")
+    return replace(slide, targets=targets, measured=measured)
+
+
+def run_fold(config: RunConfig, fold: Fold, seed: int) -> list[dict[str, Any]]:
+    """Train and score every variant on one fold: a row for each variant, scored section, scale and gene set."""
+    import torch
+
+    from molf_engine.baselines import RIVALS
+    from molf_engine.encoders import FeatureCache
+    from molf_engine.genes import panel
+    from molf_engine.progress import silent
+    from molf_engine.training.devices import make_fabric
+    from molf_engine.training.networks import train_networks, train_vae
+    from molf_engine.training.run import fit_rivals, gene_statistics
+    from molf_engine.training.sections import Roles, cancer_codes, load_slides, prepare_encoder
+
+    torch.set_num_threads(1)
+    config = changed(config, {"training.seed": seed})
+    parts = (fold.train, fold.validation, fold.test)
+    roles = Roles(*(tuple(read_hest(config.data.path, part)) for part in parts))
+    genes, codes = panel(config.data.panel), cancer_codes(roles)
+    rows: list[dict[str, Any]] = []
+    with tempfile.TemporaryDirectory() as folder:
+        encoder = prepare_encoder(config, roles, genes, Path(folder), silent)
+        slides, held_out, test = (
+            load_slides(config, part, genes, codes, encoder, FeatureCache(), silent)
+            for part in (roles.train, roles.validation, roles.test)
+        )
+    if fold.cut:
+        slides, held_out = [[part] for part in halves(slides[0])]
+    statistics = gene_statistics(slides, genes)
+    arrays = fit_rivals(slides, held_out, config)
+    names = ("ridge", "mlp", "depth.log1p", "depth.log1p-cp10k")
+    rivals = {
+        name: RIVALS[name.partition(".")[0]].from_tensors(
+            {k.removeprefix(f"{name}."): v for k, v in arrays.items() if k.startswith(f"{name}.")}
+        )
+        for name in names
+    }
+    judge = Judge(statistics, rivals, test, config.data.units, fold, seed)
+    rows += judge.rivals_rows()
+
+    stages: dict[str, Any] = {}
+    for name, changes in variants():
+        variant = changed(config, changes)
+        units = variant.data.units
+        train_slides, stop_slides = ([in_units(s, units) for s in part] for part in (slides, held_out))
+        with tempfile.TemporaryDirectory() as folder:
+            fabric = make_fabric(variant.training)
+            # Variants that share stage 1 are compared on the same stage 1.
+            key = json.dumps([variant.vae.model_dump(), units, variant.flow.position])
+            if key not in stages:
+                stages[key] = train_vae(variant, train_slides, stop_slides, Path(folder), fabric, silent)
+            networks = train_networks(
+                variant, train_slides, stop_slides, codes, Path(folder), fabric, silent, stage_one=stages[key]
+            )
+        rows += judge.network_rows(name, variant, networks, extra=name.endswith("= ours"))
+    return rows
+
+
+@dataclass
+class Judge:
+    """Scores of one fold."""
+
+    statistics: pd.DataFrame
+    rivals: dict[str, Any]
+    test: Sequence[Any]
+    units: str
+    fold: Fold
+    seed: int
+
+    def rivals_rows(self) -> list[dict[str, Any]]:
+        """Ridge, MLP and depth alone."""
+        from molf_engine.baselines import total_counts
+        from molf_engine.genes import convert_units
+
+        rows = []
+        for slide in self.test:
+            features = slide.features.numpy()
+            for name in ("ridge", "mlp"):
+                rival = self.rivals[name]
+                values, total = rival.predict(features), total_counts(rival, features)
+                predicted = {u: convert_units(values, total, self.units, u) for u in ("log1p", "log1p-cp10k")}
+                rows += self._score(name, slide, predicted)
+            depth = {u: self.rivals[f"depth.{u}"].predict(features) for u in ("log1p", "log1p-cp10k")}
+            rows += self._score("depth", slide, depth)
+        return rows
+
+    def network_rows(self, name: str, config: RunConfig, networks: Any, extra: bool) -> list[dict[str, Any]]:
+        """The conditional mean at w = 1, the oracle ceiling, and, with ``extra``, draws and other guidance scales."""
+        from molf_engine.bundle.decoder import LatentDecoder
+        from molf_engine.bundle.latents import sample_latents, slide_latents
+        from molf_engine.bundle.networks import state_arrays
+        from molf_engine.flow.guidance import guide
+
+        decoder = LatentDecoder(
+            state_arrays(networks.vae, "vae"),
+            self.statistics["measured"].to_numpy(),
+            depth=config.data.units == "log1p-cp10k",
+            standardise=config.vae.standardise,
+        )
+        rows = []
+        for slide in self.test:
+            features, at = slide.features.numpy(), slide.positions.numpy()
+            latents = slide_latents(networks.field, features, at, slide.code)
+
+            def decoded(ends: Sequence[np.ndarray], slide: Any = slide) -> dict[str, np.ndarray]:
+                return self._decoded(decoder, config.data.units, slide, ends)
+
+            rows += self._score(name, slide, decoded([latents.conditional]))
+            if not extra:
+                continue
+            rows += self._score(
+                "oracle: decode(encode(x)) of the section itself", slide, self._oracle(config, networks, decoder, slide)
+            )
+            for scale in SCALES:
+                end = guide(latents.conditional, latents.unconditional, np.float32(scale))
+                rows += self._score(f"ours, w = {scale:g}", slide, decoded([end]))
+            for draws, steps in DRAWS:
+                ends = sample_latents(
+                    networks.field, features, at, slide.code, guidance=1.0, steps=steps, seed=self.seed, draws=draws
+                )
+                what = "released (2 steps)" if steps == 2 else f"sample ({steps} steps)"
+                plural = "s" if draws > 1 else ""
+                rows += self._score(f"ours, {what}, mean of {draws} draw{plural}", slide, decoded(ends))
+        return rows
+
+    def _decoded(self, decoder: Any, units: str, slide: Any, ends: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
+        from molf_engine.baselines import total_counts
+        from molf_engine.genes import convert_units
+
+        values, totals = [], []
+        for end in ends:
+            hidden = decoder.hidden(end)
+            values.append(decoder.columns(hidden))
+            if decoder.has_depth:
+                totals.append(decoder.total(hidden))
+        depth = self.rivals[f"depth.{units}"]
+        total = np.mean(totals, axis=0) if totals else total_counts(depth, slide.features.numpy())
+        mean = np.mean(values, axis=0)
+        return {u: convert_units(mean, total, units, u) for u in ("log1p", "log1p-cp10k")}
+
+    def _oracle(self, config: RunConfig, networks: Any, decoder: Any, slide: Any) -> dict[str, np.ndarray]:
+        import torch
+
+        from molf_engine.training.slides import make_targets
+
+        targets, measured = make_targets(slide.expression, config.data.units, decoder.has_depth)
+        with torch.no_grad():
+            mean, _ = networks.vae.encode(targets, measured.expand_as(targets), slide.positions)
+        return self._decoded(decoder, config.data.units, slide, [mean.numpy()])
+
+    def _score(self, name: str, slide: Any, predicted: dict[str, np.ndarray]) -> list[dict[str, Any]]:
+        from molf_engine.evaluation.metrics import mean_finite, pcc
+
+        rows = []
+        for units, values in predicted.items():
+            scores = pcc(values, slide.expression.in_units(units), slide.expression.measured)
+            spread = self.statistics[f"sd_{units}"].where(self.statistics["measured"], -np.inf).to_numpy()
+            for genes, index in (
+                ("HVG-50", np.argsort(-spread, kind="stable")[:50]),
+                ("panel", np.arange(len(scores))),
+            ):
+                rows.append(
+                    {
+                        "fold": self.fold.name,
+                        "seed": self.seed,
+                        "what": name,
+                        "section": slide.id,
+                        "spots": len(slide.expression),
+                        "units": units,
+                        "genes": genes,
+                        "pcc": mean_finite(scores[index]),
+                    }
+                )
+        return rows
+
+
+def summary(rows: pd.DataFrame) -> str:
+    """Markdown table: mean over sections, then mean and spread over seeds."""
+    order = list(dict.fromkeys(rows["what"]))
+    folds = list(dict.fromkeys(rows["fold"]))
+    by_seed = rows.groupby(["what", "fold", "units", "genes", "seed"])["pcc"].mean()
+    groups = by_seed.groupby(["what", "fold", "units", "genes"])
+    mean, spread = groups.mean(), groups.std(ddof=1)
+    lines = []
+    for fold in folds:
+        n = rows[rows["fold"] == fold].drop_duplicates("section")["spots"]
+        lines += [
+            f"### {fold[0].upper()}{fold[1:]}: {len(n)} section{'s' if len(n) > 1 else ''}, {n.sum()} spots",
+            "",
+            "| | " + " | ".join(f"{units} {genes}" for units, genes in MEASURES) + " |",
+            "|" + " --- |" * (1 + len(MEASURES)),
+        ]
+        for what in order:
+            cells = []
+            for measure in MEASURES:
+                value, error = mean[(what, fold, *measure)], spread[(what, fold, *measure)]
+                cells.append(
+                    f"{value:.3f}" + (f" ± {error:.3f}" if np.isfinite(error) and what not in MODELS[1::2] else "")
+                )
+            lines.append(f"| {what} | " + " | ".join(cells) + " |")
+        lines.append("")
+    return "\n".join(lines)
+
+
+def write(path: Path, text: str) -> None:
+    """Write the page; what a person has added below the mark stays."""
+    old = path.read_text(encoding="utf-8").partition(END)[2] if path.is_file() else "\n"
+    with atomic_path(path) as beside:
+        beside.write_text(f"{text}\n{END}{old}", encoding="utf-8")
+
+
+def main() -> None:
+    """Train every fold and write the page."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("config", type=Path)
+    parser.add_argument("data", type=Path)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--work", type=Path, default=Path("ablation-work"), help="folder that keeps finished folds")
+    parser.add_argument("-o", "--output", type=Path)
+    arguments = parser.parse_args()
+    began = time.perf_counter()
+    config = changed(validate(read_settings(arguments.config)), {"data.path": arguments.data.resolve(), **SHORTER})
+    wanted = (*config.data.sections, *config.data.validation)
+    folds = make_folds(read_hest(arguments.data, wanted), config.data.validation[0])
+    config = changed(config, {"data.test": ()})
+    arguments.work.mkdir(parents=True, exist_ok=True)
+    jobs = [(seed, number, fold) for seed in arguments.seeds for number, fold in enumerate(folds)]
+    with ProcessPoolExecutor(arguments.workers) as pool:
+        waiting = {}
+        for seed, number, fold in jobs:
+            file = arguments.work / f"seed{seed}-fold{number}.json"
+            if not file.is_file():
+                waiting[file] = pool.submit(run_fold, config, fold, seed)
+        for file, job in waiting.items():
+            with atomic_path(file) as beside:
+                beside.write_text(json.dumps(job.result()))
+            print(f"{file.name}: {time.perf_counter() - began:.0f} s", flush=True)
+    rows = pd.DataFrame(
+        [
+            row
+            for seed, number, _ in jobs
+            for row in json.loads((arguments.work / f"seed{seed}-fold{number}.json").read_text())
+        ]
+    )
+    seeds = " ".join(map(str, arguments.seeds))
+    text = "\n".join(
+        [
+            "# Accuracy: what each change of the published recipe is worth",
+            "",
+            f"    $ python benchmarks/ablation.py {arguments.config} DATA --seeds {seeds}",
+            "",
+            _introduction(config, folds, len(arguments.seeds)),
+            "",
+            summary(rows),
+        ]
+    )
+    if arguments.output:
+        write(arguments.output, text)
+    print(text)
+
+
+def _introduction(config: RunConfig, folds: Sequence[Fold], seeds: int) -> str:
+    cut = next((fold for fold in folds if fold.cut), None)
+    lines = [
+        "Mean PCC per gene over the spots of the section that a fold leaves out (Pearson correlation for each gene over the spots of one",
+        f"section, mean over genes; sections are never pooled), ± the standard deviation over {seeds} seeds of training. Ridge and",
+        "depth-only have no seed. `log1p`: log of one plus the counts, in which tissue density counts; `log1p-cp10k`: each spot scaled to",
+        "10,000 counts first. HVG-50: the 50 genes of largest standard deviation over the training spots in that scale. Every network has",
+        f"the widths of `{config.name}` and at most {config.training.vae.epochs} + {config.training.flow.epochs} epochs; the published",
+        "recipe here is its choices, not its widths and rates. Everything is the conditional mean (one Euler step from z0 = 0) at w = 1",
+        "unless the line says otherwise. Rivals were fitted in each fold on the same rows and the same features.",
+        "",
+        "Folds: " + "; ".join(f"{f.name}: {', '.join(f.train)} → {', '.join(f.test)}" for f in folds) + ".",
+    ]
+    if cut:
+        lines.append(
+            f"For {cut.name} there is one section to learn from: its left half is trained on, its right half decides when to stop."
+        )
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    main()
