@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from molf_engine.bundle.decoder import LatentDecoder
     from molf_engine.bundle.reference import FeatureReference
     from molf_engine.encoders import Encoder
+    from molf_engine.nn.linear_vae import LinearVAE
     from molf_engine.nn.vae import GeneVAE
     from molf_engine.nn.velocity import VelocityField
 
@@ -62,7 +63,7 @@ class Bundle:
         if missing:
             raise BundleError(
                 f"{path} is not a complete bundle: {', '.join(missing)} missing. "
-                "A bundle is the folder that `molf-engine train -o` writes."
+                "A bundle is the folder that `molf-engine train -o` or `molf-engine import-weights -o` writes."
             )
         config = _read_config(path / "config.json")
         digest = hashlib.sha256((path / "model.safetensors").read_bytes()).hexdigest()
@@ -80,22 +81,44 @@ class Bundle:
         """Name and the start of the weights' hash: unique enough for layer names."""
         return f"{self.config.name}-{self.weights_hash[:8]}"
 
+    @property
+    def imported(self) -> bool:
+        """Whether its weights were trained elsewhere: then nothing is known of their training, and there are no rivals."""
+        return not self.config.training_sections
+
     @cached_property
     def genes(self) -> pd.DataFrame:
         """The panel, one row per gene in the order of the weights.
 
         Columns: ``measured`` in training (bool), ``mean`` and ``sd`` of the training spots in the bundle's units, the same for each
-        scale by name (``mean_log1p``, ...), and ``heldout_pcc`` (NaN where unknown).
+        scale by name (``mean_log1p``, ...), and ``heldout_pcc`` (NaN where unknown).  Without :attr:`has_statistics`, ``mean`` is 0
+        and ``sd`` 1 in the bundle's units, so that a Hallmark score is the mean value of its genes; in other units they are NaN.
         """
+        mean, sd = f"mean_{self.config.units}", f"sd_{self.config.units}"
+        table = self._gene_table
+        if not self.has_statistics:
+            table = table.assign(**{mean: 0.0, sd: 1.0})
+        return table.assign(mean=table[mean], sd=table[sd])
+
+    @cached_property
+    def has_statistics(self) -> bool:
+        """Whether means and standard deviations of the genes in training are known; imported weights may lack them."""
+        return not self.imported or bool(self._gene_table[f"sd_{self.config.units}"].notna().any())
+
+    @cached_property
+    def _gene_table(self) -> pd.DataFrame:
+        """``genes.tsv`` as it is."""
         import pandas as pd
 
         try:
             table = pd.read_csv(self.path / "genes.tsv", sep="\t", index_col="symbol", keep_default_na=True)
             table.index = table.index.astype(str)
             table["measured"] = table["measured"].astype(bool)
-            return table.assign(mean=table[f"mean_{self.config.units}"], sd=table[f"sd_{self.config.units}"])
+            for needed in (f"mean_{self.config.units}", f"sd_{self.config.units}"):
+                table[needed] = table[needed].astype(float)
         except (KeyError, ValueError) as error:
             raise BundleError(f"{self.path / 'genes.tsv'} is damaged: {error}. Get the bundle again.") from error
+        return table
 
     @cached_property
     def metrics(self) -> dict[str, Any]:
@@ -106,6 +129,8 @@ class Bundle:
     def card_line(self) -> str:
         """One line on what it has seen and how good it is, for a reader who will see no other."""
         config = self.config
+        if self.imported:
+            return f"imported weights for features of {config.encoder}; training data and accuracy not known"
         low, high = config.um_per_pixel
         scale = f"{low:.2g} um/px" if round(high / low, 1) == 1 else f"{low:.2g}-{high:.2g} um/px"
         count = len(config.patients)
@@ -146,8 +171,8 @@ class Bundle:
         load_arrays(network, self.tensors, "velocity")
         return network.eval()
 
-    def vae(self) -> GeneVAE:
-        """The gene VAE in torch, in evaluation mode."""
+    def vae(self) -> GeneVAE | LinearVAE:
+        """The gene VAE, or what stands in for it, in torch, in evaluation mode."""
         from molf_engine.bundle.networks import build_vae, load_arrays
 
         network = build_vae(self.config.vae, len(self.genes) + self.config.depth, self.config.flow.position)
@@ -160,10 +185,16 @@ class Bundle:
         Raises
         ------
         BundleError
-            If the encoder at hand is not the one named in the settings.
+            If the bundle has none, or the encoder at hand is not the one named in the settings.
         """
         from molf_engine.encoders import load_encoder
 
+        if self.imported and not (self.path / "encoder").is_dir():
+            raise BundleError(
+                f"The model {self.name} needs features of the image encoder {self.config.encoder} ({self.config.features} for each "
+                "patch), which it does not hold, so it cannot look at a slide's pixels itself. Compute the features elsewhere and "
+                "give them with `molf-engine predict --features FILE`."
+            )
         encoder = load_encoder(self.path / "encoder")
         if encoder.name != self.config.encoder or encoder.width != self.config.features:
             raise BundleError(
@@ -173,11 +204,16 @@ class Bundle:
         return encoder
 
     def rivals(self) -> dict[str, Rival]:
-        """The rivals that were fitted on the same rows: `ridge`, `mlp`, and depth alone for each scale (`depth.log1p`, ...)."""
+        """The rivals that were fitted on the same rows: `ridge`, `mlp`, and depth alone for each scale (`depth.log1p`, ...).
+
+        Imported weights have none.
+        """
         from molf_engine.baselines import RIVALS
         from molf_engine.genes.units import UNITS
 
         tensors = read_tensors(self.path / "rivals.safetensors")
+        if self.imported and not tensors:
+            return {}
         names = ("ridge", "mlp", *(f"depth.{units}" for units in UNITS))
         return {
             name: RIVALS[name.partition(".")[0]].from_tensors(
@@ -186,11 +222,12 @@ class Bundle:
             for name in names
         }
 
-    def reference(self) -> FeatureReference:
-        """Feature statistics of the training patches."""
+    def reference(self) -> FeatureReference | None:
+        """Feature statistics of the training patches; none where they are not known, as for imported weights."""
         from molf_engine.bundle.reference import FeatureReference
 
-        return FeatureReference.from_tensors(read_tensors(self.path / "reference.safetensors"))
+        tensors = read_tensors(self.path / "reference.safetensors")
+        return None if self.imported and not tensors else FeatureReference.from_tensors(tensors)
 
     def code_index(self, code: str) -> int:
         """Row of a cancer code.

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
+
+from molf_engine.flow.guidance import WHOLE
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -43,8 +46,8 @@ def centred(positions: np.ndarray) -> np.ndarray:
     return (exact - (exact.min(axis=0) + exact.max(axis=0)) / 2).astype(np.float32)
 
 
-def slide_latents(field: VelocityField, features: np.ndarray, positions: np.ndarray, code: int) -> SlideLatents:
-    """Two network evaluations, which serve every guidance scale.
+class Branches:
+    """Contexts of a slide with its image and without it, each computed once, and only if it is asked for.
 
     Parameters
     ----------
@@ -57,14 +60,58 @@ def slide_latents(field: VelocityField, features: np.ndarray, positions: np.ndar
     code : int
         Row of the cancer code.
     """
+
+    def __init__(self, field: VelocityField, features: np.ndarray, positions: np.ndarray, code: int) -> None:
+        import torch
+
+        self.device = next(field.parameters()).device
+        self._context, self._code = field.context, code
+        self._features = torch.as_tensor(np.asarray(features, dtype=np.float32), device=self.device)
+        self._positions = torch.as_tensor(centred(positions), device=self.device)
+
+    @cached_property
+    def conditional(self) -> Tensor:
+        """(P, D)."""
+        context: Tensor = self._context(self._features, self._positions, self._code)
+        return context
+
+    @cached_property
+    def unconditional(self) -> Tensor:
+        """(1, D) or (P, D), see :meth:`molf_engine.nn.context.Context.unconditional`."""
+        return self._context.unconditional(self._positions, self._code)
+
+
+def slide_latents(
+    field: VelocityField,
+    features: np.ndarray,
+    positions: np.ndarray,
+    code: int,
+    *,
+    branches: Branches | None = None,
+) -> SlideLatents:
+    """Two network evaluations, which serve every guidance scale.
+
+    Parameters
+    ----------
+    field : VelocityField
+        In evaluation mode.
+    features : ndarray
+        Image features, (P, D).
+    positions : ndarray
+        Patch centres in um, (P, 2).
+    code : int
+        Row of the cancer code.
+    branches : Branches, optional
+        Contexts of these patches, where they are shared with other calls.
+    """
     import torch
 
+    branches = branches or Branches(field, features, positions, code)
     with torch.inference_mode():
-        conditional, unconditional = _contexts(field, features, positions, code)
-        start = conditional.new_zeros((len(features), field.latent))
-        towards = field(start, 0.0, conditional)
+        start = branches.conditional.new_zeros((len(features), field.latent))
+        towards = field(start, 0.0, branches.conditional)
         # Without an image all patches are alike: one row stands for all of them.
-        away = field(start[: len(unconditional)], 0.0, unconditional).value.expand_as(start)
+        away = field(start[: len(branches.unconditional)], 0.0, branches.unconditional).value.expand_as(start)
         if towards.routing is None:
             logits, routing = np.zeros((len(features), 1)), np.ones((len(features), 1))
         else:
@@ -88,45 +135,76 @@ def sample_latents(
     steps: int,
     seed: int,
     draws: int,
-    keys: Sequence[int] | None = None,
+    keys: Sequence[int] | np.ndarray | None = None,
+    interval: tuple[float, float] = WHOLE,
+    branches: Branches | None = None,
     callback: Callable[[int], None] | None = None,
 ) -> list[np.ndarray]:
-    """End points of ``draws`` guided paths from noise, (P, L) each.
+    """End points of ``draws`` guided paths from noise, (P, L) float32 each.
 
     The noise belongs to (seed, draw, patch): it does not change with the guidance scale, the batch or the order.
 
     Parameters
     ----------
+    field : VelocityField
+        In evaluation mode.
+    features : ndarray
+        Image features, (P, D).
+    positions : ndarray
+        Patch centres in um, (P, 2).
+    code : int
+        Row of the cancer code.
+    guidance : float
+        w, 0 or more.
+    steps : int
+        Of Euler's method, 1 or more.
+    seed : int
+        Of the noise.
+    draws : int
+        Number of paths.
     keys : sequence of int, optional
-        One number per patch that its noise belongs to; its row if not given.
+        One number per patch that its noise belongs to, see :func:`noise_keys`; its row if not given.
+    interval : tuple of float
+        Times between which guidance is applied, see :func:`molf_engine.flow.guidance.guided_velocity`.
+    branches : Branches, optional
+        Contexts of these patches, where they are shared with other calls.
     callback : callable, optional
         Called with the number of finished draws.
     """
     import torch
 
-    from molf_engine.flow.guidance import guide
+    from molf_engine.flow.guidance import guided_velocity
     from molf_engine.flow.solver import euler, keyed_noise
 
+    branches = branches or Branches(field, features, positions, code)
+    velocity = guided_velocity(
+        lambda z, t: field(z, t, branches.conditional).value,
+        lambda z, t: field(z, t, branches.unconditional).value,
+        guidance,
+        interval,
+    )
     results = []
     with torch.inference_mode():
-        conditional, unconditional = _contexts(field, features, positions, code)
-
-        def velocity(z: Tensor, t: float) -> Tensor:
-            towards = field(z, t, conditional).value
-            return towards if guidance == 1 else guide(towards, field(z, t, unconditional).value, guidance)
-
         for draw in range(draws):
             start = keyed_noise(seed, range(len(features)) if keys is None else keys, field.latent, draw)
-            results.append(euler(velocity, start.to(conditional.device), steps).cpu().numpy())
+            results.append(euler(velocity, start.to(branches.device), steps).cpu().numpy())
             if callback is not None:
                 callback(draw + 1)
     return results
 
 
-def _contexts(field: VelocityField, features: np.ndarray, positions: np.ndarray, code: int) -> tuple[Tensor, Tensor]:
-    import torch
+def noise_keys(centres: np.ndarray) -> np.ndarray:
+    """A number for each patch that stays the same when the region or the order changes: its place on the slide.
 
-    device = next(field.parameters()).device
-    at = torch.as_tensor(centred(positions), device=device)
-    images = torch.as_tensor(np.asarray(features, dtype=np.float32), device=device)
-    return field.context(images, at, code), field.context.unconditional(at, code)
+    Parameters
+    ----------
+    centres : ndarray
+        Patch centres x, y in level-0 pixels, (P, 2).
+
+    Returns
+    -------
+    ndarray
+        (P,) uint64.
+    """
+    place = np.rint(np.maximum(centres, 0)).astype(np.uint64)
+    return place[:, 0] << np.uint64(32) | place[:, 1]

@@ -8,6 +8,8 @@ COMMANDS = {
     "train": "Train a model from sections with measured expression, and write it as a bundle.",
     "predict": "Predict expression for slides; each result is an AnnData, one row per patch.",
     "evaluate": "Score a bundle beside ridge, MLP and depth-only; nothing is fitted.",
+    "import-weights": "Turn a checkpoint of the released network into a bundle.",
+    "gaussians": "Compare mixture of experts and dense networks on eight Gaussians, beside the exact answers.",
     "models": "List the bundles that this machine knows, with what each has seen and how good it is.",
     "doctor": "Say what is installed, which device will be used, what is missing and how to get it.",
     "simulate": "Draw simulated tissue whose expression is known: a training corpus, or one slide.",
@@ -30,7 +32,8 @@ def make_app() -> App:
     )
     app.command("molf_engine.cli.train:train", name="train", help=COMMANDS["train"], config=_settings_file)
     for name in list(COMMANDS)[1:]:
-        app.command(f"molf_engine.cli.{name}:{name}", name=name, help=COMMANDS[name])
+        function = name.replace("-", "_")
+        app.command(f"molf_engine.cli.{function}:{function}", name=name, help=COMMANDS[name])
     return app
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from cyclopts import Parameter
+
+from molf_engine.errors import ConfigError
 
 
 def evaluate(
@@ -21,26 +23,66 @@ def evaluate(
     ] = None,
     orthologs: Annotated[bool, Parameter(negative="", help="Match mouse genes by their human ortholog.")] = False,
     per_gene: Annotated[Path | None, Parameter(help="Also write the PCC of every gene to this CSV.")] = None,
+    coverage: Annotated[
+        bool,
+        Parameter(negative="", help="Instead: how often what was measured lies in the central 80 % of the draws."),
+    ] = False,
+    draws: Annotated[int | None, Parameter(help="Draws of --coverage; 39 give exactly 80 %.")] = None,
     json: Annotated[bool, Parameter(negative="", help="Print the table as JSON.")] = False,
 ) -> None:
-    """Score a bundle beside ridge, MLP and depth-only; nothing is fitted."""
+    """Score a bundle beside ridge, MLP and depth-only, or the spread of its draws; nothing is fitted."""
     from molf_engine.bundle import Bundle
     from molf_engine.cli.console import progress_bar, show_table
     from molf_engine.cli.sections import split_ids
     from molf_engine.data import read_hest
     from molf_engine.encoders import FeatureCache
+    from molf_engine.evaluation import coverage as spread
     from molf_engine.evaluation.evaluate import evaluate as score
+    from molf_engine.evaluation.evaluate import evaluate_coverage
     from molf_engine.evaluation.scoring import PROTOCOL, as_records, table, write_per_gene
 
+    if coverage and per_gene is not None:
+        raise ConfigError("--per-gene writes correlations, which --coverage does not compute. Use one of the two.")
+    if draws is not None and not coverage:
+        raise ConfigError(
+            "--draws is for --coverage: the scores are those of the conditional mean, which has no draws."
+        )
+    if draws is not None:
+        spread.central_rank(draws)
     model = Bundle.load(bundle)
     chosen = read_hest(data, (*sections, *(split_ids(split) if split else ())))
+    symbols: Literal["human_symbol"] | None = "human_symbol" if orthologs else None
+    if coverage:
+        with progress_bar() as progress:
+            rows = evaluate_coverage(
+                model,
+                chosen,
+                guidance=guidance,
+                code=code,
+                symbols=symbols,
+                draws=spread.DRAWS if draws is None else draws,
+                cache=FeatureCache(),
+                progress=progress,
+            )
+        records = spread.coverage_records(rows)
+        show_table(
+            f"{model.id}: coverage of draws",
+            # JSON keeps every figure; on a terminal what all rows share is said below the table.
+            records if json else [{name: row[name] for name in spread.COLUMNS} for row in records],
+            as_json=json,
+            notes=[
+                spread.coverage_text(records),
+                "coverage: share of spots x genes in the interval; positive: of those above 0; width: mean width of the interval.",
+            ],
+        )
+        return
     with progress_bar() as progress:
         scores = score(
             model,
             chosen,
             guidance=guidance,
             code=code,
-            symbols="human_symbol" if orthologs else None,
+            symbols=symbols,
             cache=FeatureCache(),
             progress=progress,
         )

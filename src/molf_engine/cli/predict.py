@@ -43,6 +43,10 @@ def predict(
     steps: Annotated[int | None, Parameter(help="Euler steps of `sample` and `released`.")] = None,
     draws: Annotated[int, Parameter(help="Draws to average; from 2 on, their spread is kept as a layer.")] = 1,
     seed: Annotated[int, Parameter(help="Seed of the draws.")] = 0,
+    guidance_interval: Annotated[
+        tuple[float, float],
+        Parameter(help="LOW HIGH within 0..1: times at which `sample` and `released` are guided; noise is 0, data 1."),
+    ] = (0.0, 1.0),
     overwrite: Annotated[bool, Parameter(negative="", help="Replace existing results.")] = False,
     cache: Annotated[bool, Parameter(help="Keep features, so that a second model or code is quick.")] = True,
 ) -> None:
@@ -65,7 +69,7 @@ def predict(
         refuse_existing(target, overwrite)
         make_parent(target)
     bundle = Bundle.load(model)
-    estimation = Estimation(estimate, steps, draws, seed)
+    estimation = Estimation(estimate, steps, draws, seed, guidance_interval)
     if bundle.config.simulated:
         show_error(f"Note: {bundle.name} learned from simulated tissue; on a real slide its values mean nothing.")
     failed = 0
@@ -101,10 +105,12 @@ def predict(
             failed += 1
             show_error(str(error) if str(path) in str(error) else f"{path}: {error}")
             continue
-        unfamiliar = int(adata.obs["unfamiliar"].sum())
-        say(
-            f"{target}: {adata.n_obs:,} patches, {adata.n_vars:,} genes; {unfamiliar:,} look unlike the training slides"
+        look = (
+            f"{int(adata.obs['unfamiliar'].sum()):,} look unlike the training slides"
+            if "unfamiliar" in adata.obs
+            else "whether they look like the training slides is not known"
         )
+        say(f"{target}: {adata.n_obs:,} patches, {adata.n_vars:,} genes; {look}")
     if failed:
         raise MolfError(f"{failed} of {len(targets)} slides failed; the others are written.")
 

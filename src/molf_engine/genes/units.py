@@ -26,7 +26,8 @@ def convert_units(x: np.ndarray, total: np.ndarray, from_: str, to: str) -> np.n
     x
         ``(P, G)`` or ``(P,)`` expression in the scale ``from_``.
     total
-        ``(P,)`` total counts over all genes (not their logarithm). Where it is 0 (or below), the result is 0.
+        ``(P,)`` total counts over all genes (not their logarithm). Where it is 0 (or below), the result is 0; where it is
+        not known (NaN), so is the result.
     from_, to
         ``log1p`` or ``log1p-cp10k``.
 
@@ -48,7 +49,7 @@ def convert_units(x: np.ndarray, total: np.ndarray, from_: str, to: str) -> np.n
         return x
     dtype = x.dtype if np.issubdtype(x.dtype, np.floating) else np.dtype(np.float32)
     total = np.maximum(np.asarray(total, dtype=np.float64), 0.0)
-    to_cp10k = np.divide(1e4, total, out=np.zeros_like(total), where=total > 0)
+    to_cp10k = np.divide(1e4, total, out=np.zeros_like(total), where=total != 0)
     factor = to_cp10k if to == "log1p-cp10k" else total / 1e4
     factor = factor.astype(dtype).reshape(-1, *(1,) * (x.ndim - 1))
     size = np.expm1(np.minimum(np.abs(x, dtype=dtype), dtype.type(_LARGEST)))

@@ -4,7 +4,8 @@
 ``X``                     (P, G)      float32 expression in the scale that ``uns["molf"]["units"]`` names
 ``layers["sd"]``          (P, G)      spread over draws, only if draws were asked for
 ``obs``                               ``row``, ``col`` (-1: free position), ``total`` (predicted total counts), ``expert``,
-                                      ``routing_entropy`` (0..1), ``distance`` from the training features, ``unfamiliar``
+                                      ``routing_entropy`` (0..1), ``distance`` from the training features, ``unfamiliar``;
+                                      imported weights know neither of the last two, and no ``total`` (NaN)
 ``obsm["spatial"]``       (P, 2)      patch centres x, y in level-0 pixels
 ``obsm["gate_logits"]``   (P, E)      conditional branch at t = 0, z0 = 0, without noise
 ``obsm["routing"]``       (P, E)      the weights used, 0 where an expert was not chosen

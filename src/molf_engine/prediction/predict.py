@@ -11,10 +11,10 @@ import numpy as np
 from molf_engine import __version__
 from molf_engine.baselines import total_counts
 from molf_engine.bundle import UNKNOWN_CODE, Bundle
-from molf_engine.bundle.latents import SlideLatents, sample_latents, slide_latents
+from molf_engine.bundle.latents import Branches, SlideLatents, noise_keys, sample_latents, slide_latents
 from molf_engine.encoders import FeatureCache, encode_patches
 from molf_engine.errors import ConfigError, DataError, SlideError
-from molf_engine.flow.guidance import guide
+from molf_engine.flow.guidance import WHOLE, check_interval, check_scale, guide
 from molf_engine.genes.hallmark import hallmark_scores
 from molf_engine.prediction.contract import NOTICE, SCHEMA_VERSION, routing_entropy
 from molf_engine.progress import Progress, ProgressCallback, silent
@@ -34,6 +34,8 @@ PartialCallback = Callable[[Patches, np.ndarray, SlideLatents], None]
 SAMPLE_STEPS = 16
 RELEASED_STEPS = 2
 
+_BLOCK_PATCHES = 1024
+
 
 @dataclass(frozen=True)
 class Estimation:
@@ -50,12 +52,15 @@ class Estimation:
         Paths to average over (after decoding) for `sample` and `released`; from 2 on their spread is kept as ``layers["sd"]``.
     seed : int
         Of the noise.
+    guidance_interval : tuple of float
+        Times between which paths of several steps are guided; outside they follow the conditional velocity alone.
     """
 
     kind: Estimate = "mean"
     steps: int | None = None
     draws: int = 1
     seed: int = 0
+    guidance_interval: tuple[float, float] = WHOLE
 
     def __post_init__(self) -> None:
         if self.kind not in ("mean", "sample", "released"):
@@ -70,6 +75,11 @@ class Estimation:
             raise ConfigError('The estimate "mean" is one step by definition. For more steps choose --estimate sample.')
         if self.kind == "mean" and self.draws > 1:
             raise ConfigError('The estimate "mean" has no spread. For draws choose --estimate sample.')
+        if self.kind == "mean" and tuple(self.guidance_interval) != WHOLE:
+            raise ConfigError(
+                'The estimate "mean" is one step, at t = 0: it has no guidance interval. Choose --estimate sample.'
+            )
+        check_interval(self.guidance_interval, self.step_count)
 
     @property
     def step_count(self) -> int:
@@ -136,20 +146,21 @@ def predict_slide(
     """
     index = bundle.code_index(code)
     estimation = estimation or Estimation()
-    guidance = bundle.config.guidance if guidance is None else float(guidance)
-    if not np.isfinite(guidance) or guidance < 0:
-        raise ConfigError(f"The guidance scale must be 0 or more, not {guidance}.")
+    guidance = check_scale(bundle.config.guidance if guidance is None else guidance)
+    # Asked for before tissue is looked for: imported weights have no encoder.
+    encoder = bundle.encoder() if features is None else None
     if patches is None:
         progress(Progress("Finding tissue", 0, 0))
         patch = bundle.config.patch
         stride = patch.stride_um if stride_um is None else stride_um
         patches = patch_grid(slide, patch.size_um, stride_um=stride, regions=regions)
     field = bundle.velocity()
-    if features is None:
+    if encoder is not None:
         show = _partial_results(field, patches, index, on_partial) if on_partial else None
         features = encode_patches(
-            slide, patches, bundle.encoder(), cache=cache, progress=progress, on_batch=show, workers=workers
+            slide, patches, encoder, cache=cache, progress=progress, on_batch=show, workers=workers
         )
+    assert features is not None
     _check_features(features, patches, bundle)
     readable = np.isfinite(features).all(axis=1)
     if not readable.any():
@@ -158,19 +169,33 @@ def predict_slide(
     patches, features = patches.subset(np.flatnonzero(readable)), features[readable]
 
     progress(Progress("Predicting", 0, len(patches)))
-    latents = slide_latents(field, features, patches.positions_um, index)
+    branches = Branches(field, features, patches.positions_um, index)
+    latents = slide_latents(field, features, patches.positions_um, index, branches=branches)
     decoder = bundle.decoder()
     hidden = decoder.hidden(guide(latents.conditional, latents.unconditional, guidance))
     spread = None
     if estimation.kind == "mean":
         values = decoder.columns(hidden)
     else:
-        values, spread = _draw(decoder, field, features, patches, index, guidance, estimation, progress)
-    total = (
-        decoder.total(hidden)
-        if decoder.has_depth
-        else total_counts(bundle.rivals()[f"depth.{bundle.config.units}"], features)
-    )
+        values, spread = _mean_and_spread(
+            decoder,
+            sample_latents(
+                field,
+                features,
+                patches.positions_um,
+                index,
+                guidance=guidance,
+                steps=estimation.step_count,
+                seed=estimation.seed,
+                draws=estimation.draws,
+                keys=noise_keys(patches.centres),
+                interval=estimation.guidance_interval,
+                branches=branches,
+                callback=lambda done: progress(Progress("Drawing", done, estimation.draws, "draws")),
+            ),
+            progress,
+        )
+    total = decoder.total(hidden) if decoder.has_depth else _total_beside(bundle, features)
     adata = _assemble(bundle, slide, patches, latents, features, values, spread, total)
     adata.uns["molf"] = _provenance(bundle, slide, patches, code, guidance, estimation, broken)
     progress(Progress("Predicting", len(patches), len(patches)))
@@ -200,43 +225,36 @@ def _check_features(features: np.ndarray, patches: Patches, bundle: Bundle) -> N
         )
 
 
-def _draw(
-    decoder: LatentDecoder,
-    field: VelocityField,
-    features: np.ndarray,
-    patches: Patches,
-    code: int,
-    guidance: float,
-    estimation: Estimation,
-    progress: ProgressCallback,
+def _total_beside(bundle: Bundle, features: np.ndarray) -> np.ndarray:
+    """Total counts (P,) for a network that has not learned them: those of the rival, NaN where the bundle has none."""
+    rival = bundle.rivals().get(f"depth.{bundle.config.units}")
+    return np.full(len(features), np.nan, np.float32) if rival is None else total_counts(rival, features)
+
+
+def _mean_and_spread(
+    decoder: LatentDecoder, ends: Sequence[np.ndarray], progress: ProgressCallback
 ) -> tuple[np.ndarray, np.ndarray | None]:
-    """Mean expression over draws (P, G) and, from two draws on, its spread."""
-    ends = sample_latents(
-        field,
-        features,
-        patches.positions_um,
-        code,
-        guidance=guidance,
-        steps=estimation.step_count,
-        seed=estimation.seed,
-        draws=estimation.draws,
-        keys=_noise_keys(patches),
-        callback=lambda done: progress(Progress("Drawing", done, estimation.draws, "draws")),
-    )
-    # Averaged after decoding, which also averages over the decoder's bends; running sums keep one draw in memory.
-    mean, squares = np.zeros(1), np.zeros(1)
-    for count, end in enumerate(ends, start=1):
-        value = decoder.expression(end).astype(np.float64)
-        delta = value - mean
-        mean = mean + delta / count
-        squares = squares + delta * (value - mean)
-    spread = np.sqrt(squares / (len(ends) - 1)).astype(np.float32) if len(ends) > 1 else None
-    return mean.astype(np.float32), spread
+    """Mean expression over draws, from their end points (P, L) each: (P, G) and, from two draws on, its spread.
 
-
-def _noise_keys(patches: Patches) -> list[int]:
-    """A number for each patch that stays the same when the region or the order changes: its place on the slide."""
-    return [int(x) << 32 | int(y) for x, y in np.rint(np.maximum(patches.centres, 0)).astype(np.int64)]
+    Averaged after decoding, which also averages over the decoder's bends.
+    """
+    shape = (len(ends[0]), decoder.expression(ends[0][:1]).shape[1])
+    means = np.empty(shape, dtype=np.float32)
+    spreads = np.empty(shape, dtype=np.float32) if len(ends) > 1 else None
+    # Running sums, and few patches at a time: the draws of a whole slide would not fit into memory once they are decoded.
+    for start in range(0, len(means), _BLOCK_PATCHES):
+        progress(Progress("Decoding draws", start, len(means)))
+        block = slice(start, start + _BLOCK_PATCHES)
+        mean, squares = np.zeros(1), np.zeros(1)
+        for count, end in enumerate(ends, start=1):
+            value = decoder.expression(end[block]).astype(np.float64)
+            delta = value - mean
+            mean = mean + delta / count
+            squares = squares + delta * (value - mean)
+        means[block] = mean
+        if spreads is not None:
+            spreads[block] = np.sqrt(squares / (len(ends) - 1))
+    return means, spreads
 
 
 def _assemble(
@@ -253,8 +271,6 @@ def _assemble(
     import pandas as pd
 
     genes, experts = bundle.genes, bundle.config.expert_names
-    reference = bundle.reference()
-    distance = reference.distance(features)
     names = pd.Index(patches.names, name="patch")
     obs = pd.DataFrame(
         {
@@ -263,11 +279,13 @@ def _assemble(
             "total": total.astype(np.float32),
             "expert": pd.Categorical.from_codes(latents.routing.argmax(axis=1), categories=list(experts)),
             "routing_entropy": routing_entropy(latents.gate_logits),
-            "distance": distance,
-            "unfamiliar": distance > reference.threshold,
         },
         index=names,
     )
+    reference = bundle.reference()
+    if reference is not None:
+        obs["distance"] = reference.distance(features)
+        obs["unfamiliar"] = obs["distance"] > reference.threshold
     var = genes[["measured", "heldout_pcc"]].copy()
     var.index.name = "symbol"
     hallmark = hallmark_scores(
@@ -330,6 +348,7 @@ def _provenance(
         "steps": estimation.step_count,
         "draws": estimation.draws if estimation.kind != "mean" else 0,
         "seed": estimation.seed,
+        "guidance_interval": np.asarray(estimation.guidance_interval, dtype=np.float64),
         "units": bundle.config.units,
         "experts_per_patch": bundle.config.flow.active if bundle.config.flow.velocity == "moe" else 1,
         "um_per_pixel": patches.um_per_pixel,
@@ -345,6 +364,7 @@ def _provenance(
         },
         "broken_patches": broken,
         "simulated": bundle.config.simulated,
+        "hallmark_standardised": bundle.has_statistics,
         "software": f"napari-molf {__version__}",
         "expert_names": list(bundle.config.expert_names),
         "notice": NOTICE,

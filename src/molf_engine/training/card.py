@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from molf_engine.bundle import Bundle
+from molf_engine.evaluation.coverage import COLUMNS as COVERAGE
+from molf_engine.evaluation.coverage import coverage_text
 
 COLUMNS = ("section", "patient", "spots", "units", "genes", "n_genes", "molf", "ridge", "mlp", "depth")
 
@@ -38,6 +40,12 @@ def card(bundle: Bundle) -> str:
     parts += [
         "### Validation sections (they decided when to stop and the guidance scale)",
         results_table(metrics["validation"]),
+        "## Oracle ceiling",
+        "Mean PCC of decode(encode(x)) of a section's own measurement: the most that any prediction through this latent space could "
+        "reach, beside what the image alone gives. Every Hallmark set: `oracle.csv`, `oracle.png`.",
+        results_table(metrics["oracle"], ("section", "genes", "n_genes", "oracle", "molf", "ridge")),
+        "## Spread over draws",
+        *(text for role in ("test", "validation") for text in _spread(metrics["coverage"], role)),
         "## Guidance scale",
         _guidance(metrics["guidance"], config.guidance_choice.tolerance),
         "## Limits",
@@ -85,6 +93,12 @@ def _seen(rows: Sequence[Mapping[str, Any]]) -> str:
     if unseen:
         sentences.append(f"Training saw no section of {', '.join(unseen)}.")
     return " ".join(sentences)
+
+
+def _spread(rows: Sequence[Mapping[str, Any]], role: str) -> list[str]:
+    """What the draws' 80 % interval held, on the sections of one role."""
+    chosen = [row for row in rows if row["role"] == role]
+    return [f"{role.capitalize()} sections. {coverage_text(chosen)}", results_table(chosen, COVERAGE)] if chosen else []
 
 
 def _guidance(measures: Mapping[str, Any], tolerance: float) -> str:

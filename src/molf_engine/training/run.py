@@ -26,7 +26,9 @@ from molf_engine.config import RunConfig
 from molf_engine.data.sections import UNKNOWN
 from molf_engine.encoders import Encoder, FeatureCache, save_encoder
 from molf_engine.errors import ConfigError
+from molf_engine.evaluation.coverage import Coverage, coverage_records, section_coverage
 from molf_engine.evaluation.scoring import (
+    HVG,
     PROTOCOL,
     SectionScores,
     as_records,
@@ -46,6 +48,7 @@ from molf_engine.training.devices import make_fabric
 from molf_engine.training.fine_tuning import adopt, joint_codes
 from molf_engine.training.guidance import Measures, choose_guidance, measure_scales
 from molf_engine.training.networks import Networks, train_networks
+from molf_engine.training.oracle import draw_oracle, oracle_table, write_oracle
 from molf_engine.training.sections import Roles, cancer_codes, load_slides, prepare_encoder, read_roles
 from molf_engine.training.slides import TrainingSlide
 
@@ -160,7 +163,12 @@ def _write_bundle(output: Path, made: _Made, overwrite: bool, progress: Progress
             "validation": _score(written, guidance, held_out, patients),
             "test": _score(written, guidance, made.test, patients),
         }
-        _write_scores(beside, written, scores, measures, guidance)
+        ceilings = oracle_table(written, made.test or held_out, scores["test"] or scores["validation"])
+        write_oracle(beside / "oracle.csv", ceilings)
+        draw_oracle(beside / "oracle.png", ceilings)
+        progress(Progress("Checking the spread", 0, 0))
+        coverage = _coverage(written, guidance, [*held_out, *made.test])
+        _write_scores(beside, written, scores, measures, guidance, ceilings, coverage)
 
 
 def fit_rivals(
@@ -335,8 +343,32 @@ def _score(bundle: Bundle, guidance: float, slides: Sequence[TrainingSlide], pat
     ]
 
 
+def _coverage(bundle: Bundle, guidance: float, slides: Sequence[TrainingSlide]) -> list[Coverage]:
+    field = bundle.velocity()
+    return [
+        row
+        for slide in slides
+        for row in section_coverage(
+            bundle,
+            field,
+            slide.features.numpy(),
+            slide.positions.numpy(),
+            slide.code,
+            guidance,
+            slide.expression,
+            role=role_of(bundle, slide.id),
+        )
+    ]
+
+
 def _write_scores(
-    folder: Path, bundle: Bundle, scores: dict[str, list[SectionScores]], measures: Measures, guidance: float
+    folder: Path,
+    bundle: Bundle,
+    scores: dict[str, list[SectionScores]],
+    measures: Measures,
+    guidance: float,
+    ceilings: pd.DataFrame,
+    coverage: list[Coverage],
 ) -> None:
     units = bundle.config.units
     heldout = scores["test"] or scores["validation"]
@@ -351,6 +383,12 @@ def _write_scores(
             for model in ("molf", "ridge", "mlp", "depth")
         },
         "guidance": {"chosen": guidance, **measures},
+        "coverage": coverage_records(coverage),
+        "oracle": [
+            {key: round(value, 4) if isinstance(value, float) else value for key, value in row.items()}
+            for row in ceilings.to_dict("records")
+            if row["genes"] in ("panel", f"HVG-{HVG}")
+        ],
         **{role: as_records(part) for role, part in rows.items()},
     }
     write_json(folder / "metrics.json", metrics)

@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 import torch
 
-from molf_engine.flow.guidance import guide
+from molf_engine.errors import ConfigError
+from molf_engine.flow.guidance import check_interval, check_scale, guide, guided_velocity
 from molf_engine.flow.losses import balance_loss, flow_matching_loss, kl_divergence, masked_mse
 from molf_engine.flow.path import draw_times, end_point, interpolate
-from molf_engine.flow.solver import euler, keyed_noise
+from molf_engine.flow.solver import VelocityFunction, euler, keyed_noise
 
 
 def test_the_path_starts_at_noise_and_ends_at_data() -> None:
@@ -29,6 +30,25 @@ def test_the_true_velocity_leads_to_the_end_from_any_time() -> None:
 def test_one_step_of_euler_is_start_plus_velocity() -> None:
     z0 = torch.randn(4, 2)
     torch.testing.assert_close(euler(lambda z, t: 3 * z + 1, z0, 1), 4 * z0 + 1)
+
+
+@pytest.mark.parametrize("steps", [1, 2, 5, 16])
+def test_a_constant_field_leads_to_the_same_end_in_any_number_of_steps(steps: int) -> None:
+    z0 = torch.randn(4, 2)
+    torch.testing.assert_close(euler(lambda z, t: torch.full_like(z, 2.5), z0, steps), z0 + 2.5)
+
+
+@pytest.mark.parametrize("steps", [1, 2, 7, 50])
+def test_a_field_of_time_alone_is_summed_at_the_left_ends(steps: int) -> None:
+    end = euler(lambda z, t: torch.full_like(z, 3 * t**2), torch.zeros(1, 1), steps)
+    assert float(end) == pytest.approx((steps - 1) * (2 * steps - 1) / (2 * steps**2))
+
+
+@pytest.mark.parametrize("rate", [-1.0, 0.5, 2.0])
+@pytest.mark.parametrize("steps", [1, 3, 20])
+def test_a_linear_field_grows_by_one_factor_per_step(rate: float, steps: int) -> None:
+    z0 = torch.randn(4, 2)
+    torch.testing.assert_close(euler(lambda z, t: rate * z, z0, steps), (1 + rate / steps) ** steps * z0)
 
 
 @pytest.mark.parametrize(("steps", "error"), [(10, 0.15), (1000, 0.0015)])
@@ -61,18 +81,81 @@ def test_guidance_is_linear_between_the_branches_and_beyond() -> None:
     np.testing.assert_allclose(guide(c, u, 3.0), [[4.0, -8.0]])
 
 
-def test_noise_belongs_to_the_patch_and_not_to_the_batch() -> None:
-    together = keyed_noise(7, [3, 9, 27], 16)
-    alone = keyed_noise(7, [9], 16)
-    torch.testing.assert_close(together[1:2], alone, rtol=0, atol=0)
-    assert not torch.equal(alone, keyed_noise(8, [9], 16))
-    assert not torch.equal(alone, keyed_noise(7, [9], 16, draw=1))
+def gaussian(mean: float, sd: float) -> VelocityFunction:
+    """E[z1 - z0 | z_t = z] for z1 ~ N(mean, sd^2) and z0 ~ N(0, 1), independent of each other.
+
+    z_t = (1 - t) z0 + t z1 has the mean t mean and the variance (1 - t)^2 + t^2 sd^2; its covariance with z1 - z0 is
+    t sd^2 - (1 - t).
+    """
+
+    def velocity(z: torch.Tensor, t: float) -> torch.Tensor:
+        return mean + (t * sd**2 - (1 - t)) / ((1 - t) ** 2 + t**2 * sd**2) * (z - t * mean)
+
+    return velocity
 
 
-def test_noise_is_standard_normal() -> None:
-    noise = keyed_noise(1, range(4000), 8)
-    assert abs(float(noise.mean())) < 0.03
-    assert abs(float(noise.std()) - 1) < 0.03
+@pytest.mark.parametrize(("mean", "sd"), [(0.0, 1.0), (2.0, 0.5), (-3.0, 2.0)])
+def test_many_steps_from_noise_draw_from_the_gaussian(mean: float, sd: float) -> None:
+    count = 20_000
+    end = euler(gaussian(mean, sd), keyed_noise(0, range(count), 1), 400)
+    # Four standard errors of the estimates, and what 400 steps of Euler's method are off by.
+    assert abs(float(end.mean()) - mean) < 4 * sd / math.sqrt(count) + 0.002 * abs(mean)
+    assert abs(float(end.std()) / sd - 1) < 4 / math.sqrt(2 * count) + 0.01
+
+
+@pytest.mark.parametrize(("mean", "sd"), [(2.0, 0.5), (-3.0, 2.0)])
+def test_one_step_from_noise_is_the_mean_without_any_spread(mean: float, sd: float) -> None:
+    end = euler(gaussian(mean, sd), keyed_noise(0, range(1000), 1), 1)
+    torch.testing.assert_close(end, torch.full_like(end, mean), rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("scale", [0.0, 0.5, 1.0, 3.0])
+def test_one_guided_step_between_two_gaussians_is_linear_in_their_means(scale: float) -> None:
+    end = euler(guided_velocity(gaussian(2.0, 0.5), gaussian(-1.0, 2.0), scale), keyed_noise(0, range(100), 1), 1)
+    torch.testing.assert_close(end, torch.full_like(end, -1.0 + scale * 3.0), rtol=0, atol=1e-5)
+
+
+class Counted:
+    """A constant velocity that remembers when it was asked for."""
+
+    def __init__(self, value: float) -> None:
+        self.value = value
+        self.times: list[float] = []
+
+    def __call__(self, z: torch.Tensor, t: float) -> torch.Tensor:
+        self.times.append(t)
+        return torch.full_like(z, self.value)
+
+
+def test_guidance_is_limited_to_its_interval() -> None:
+    conditional, unconditional = Counted(2.0), Counted(1.0)
+    velocity = guided_velocity(conditional, unconditional, 3.0, (0.2, 0.5))
+    end = euler(velocity, torch.zeros(1, 1), 10)
+    guided = [0.2, 0.3, 0.4, 0.5]
+    assert unconditional.times == guided
+    assert conditional.times == [step / 10 for step in range(10)]
+    assert float(end) == pytest.approx((len(guided) * 4.0 + (10 - len(guided)) * 2.0) / 10)
+
+
+@pytest.mark.parametrize(("scale", "silent"), [(1.0, "unconditional"), (0.0, "conditional")])
+def test_a_branch_that_does_not_count_is_not_evaluated(scale: float, silent: str) -> None:
+    branches = {"conditional": Counted(2.0), "unconditional": Counted(1.0)}
+    end = euler(guided_velocity(**branches, scale=scale), torch.zeros(1, 1), 4)
+    assert not branches.pop(silent).times
+    (other,) = branches.values()
+    assert float(end) == other.value
+
+
+@pytest.mark.parametrize("interval", [(0.5, 0.5), (0.6, 0.4), (-0.1, 1.0), (0.0, 1.1), (math.nan, 1.0), (0.9, 1.0)])
+def test_an_interval_that_cannot_be_or_guides_no_step_is_refused(interval: tuple[float, float]) -> None:
+    with pytest.raises(ConfigError, match="guidance interval"):
+        check_interval(interval, 4)
+
+
+@pytest.mark.parametrize("scale", [-0.1, math.nan, math.inf])
+def test_a_scale_that_is_none_is_refused(scale: float) -> None:
+    with pytest.raises(ConfigError, match="guidance scale"):
+        check_scale(scale)
 
 
 def test_times_are_uniform_but_for_the_share_at_zero() -> None:

@@ -9,15 +9,11 @@ import torch
 from safetensors import safe_open
 from torch import Tensor
 
+from molf_engine.bundle.importing import read_checkpoint
 from molf_engine.flow.guidance import guide
 from molf_engine.flow.losses import balance_loss, flow_matching_loss, masked_mse
 from molf_engine.flow.path import end_point, interpolate
 from molf_engine.flow.solver import euler
-from molf_engine.nn.context import Context
-from molf_engine.nn.vae import GeneVAE
-from molf_engine.nn.velocity import VelocityField
-
-from .released import vae_state, velocity_state
 
 TOLERANCE = 1e-5
 
@@ -26,20 +22,8 @@ class Published:
     """The released network at the checkpoint's widths."""
 
     def __init__(self, folder: Path) -> None:
-        released = torch.load(folder / "parity_checkpoint.pt", weights_only=True)["model_state"]
-        experts = released["velocity_predictor.gating.linear.bias"].shape[0]
-        latent = released["gene_autoencoder.latent_norm.bias"].shape[0]
-        features = released["unconditional_embedding"].numel()
-        columns, width = released["gene_autoencoder.gene_input_proj.weight"].T.shape
-        expert_width = released["velocity_predictor.experts.0.input_proj.bias"].shape[0]
-        self.vae = GeneVAE(columns, latent, width, 4, 2048, 0.1, "row-order", standardise=False)
-        self.vae.load_state_dict(vae_state(released))
-        codes = released["onco_embedder.weight"].shape[1]
-        context = Context(features, codes, 12, 2048, 0.1, "row-order", "slide-features")
-        self.field = VelocityField(latent, context, features, "moe", experts, 2, expert_width, 2048)
-        self.field.load_state_dict(velocity_state(released, experts))
-        self.vae.eval()
-        self.field.eval()
+        vae, velocity = read_checkpoint(folder / "parity_checkpoint.pt")
+        self.vae, self.field = vae.network(), velocity.network()
 
 
 @pytest.fixture(scope="module")

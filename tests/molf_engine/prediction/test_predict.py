@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import anndata as ad
 import numpy as np
@@ -10,14 +13,38 @@ import pytest
 from PIL import Image
 
 from molf_engine.bundle import Bundle
+from molf_engine.cli import main
 from molf_engine.encoders import FeatureCache
 from molf_engine.errors import BundleError, Cancelled, ConfigError, DataError, MissingScaleError, NoTissueError
-from molf_engine.prediction import Guided, predict_slide, validate
+from molf_engine.prediction import Guided, predict_slide, read_prediction, validate, write_prediction
 from molf_engine.prediction.predict import Estimation
 from molf_engine.progress import Progress
-from molf_engine.slides import open_slide, patches_at
+from molf_engine.slides import Patches, Slide, open_slide, patches_at
 from molf_engine.training.run import train
 from tests.molf_engine.conftest import tiny_settings
+
+
+@dataclass(frozen=True)
+class GivenPatches:
+    """Patches of a slide with features: predicting them needs no encoder."""
+
+    slide: Slide
+    patches: Patches
+    features: np.ndarray
+
+    def predict(self, bundle: Bundle, **settings: Any) -> ad.AnnData:
+        return predict_slide(self.slide, bundle, patches=self.patches, features=self.features, **settings)
+
+    def subset(self, index: np.ndarray) -> GivenPatches:
+        return GivenPatches(self.slide, self.patches.subset(index), self.features[index])
+
+
+@pytest.fixture
+def given(tiny_bundle: Bundle, slide_path: Path) -> Iterator[GivenPatches]:
+    random = np.random.default_rng(4)
+    with open_slide(slide_path) as slide:
+        patches = patches_at(slide, random.uniform(200, 1000, (20, 2)), tiny_bundle.config.patch.size_um)
+        yield GivenPatches(slide, patches, random.standard_normal((20, tiny_bundle.config.features)).astype(np.float32))
 
 
 def test_a_region_has_the_patches_of_the_whole_slide_in_it(
@@ -62,6 +89,70 @@ def test_draws_give_a_spread_and_their_seed_decides(tiny_bundle: Bundle, slide_p
     assert first.layers["sd"].shape == first.shape
     assert (first.layers["sd"] > 0).any()
     assert first.uns["molf"]["draws"] == 3
+
+
+@pytest.mark.parametrize(
+    ("kind", "steps"), [("sample", None), ("sample", 1), ("sample", 5), ("released", None), ("released", 3)]
+)
+@pytest.mark.parametrize("guidance", [0.0, 1.0, 2.5])
+def test_any_steps_and_any_scale_keep_the_contract(
+    given: GivenPatches, tiny_bundle: Bundle, kind: str, steps: int | None, guidance: float
+) -> None:
+    adata = given.predict(tiny_bundle, guidance=guidance, estimation=Estimation(kind, steps))  # type: ignore[arg-type]
+    validate(adata)
+    assert np.isfinite(adata.X).all()
+    assert "sd" not in adata.layers
+    assert adata.uns["molf"]["steps"] == steps or {"sample": 16, "released": 2}[kind]
+
+
+def test_the_noise_belongs_to_the_place_and_not_to_the_row(given: GivenPatches, tiny_bundle: Bundle) -> None:
+    estimation = Estimation("sample", steps=3, draws=2)
+    order = np.random.default_rng(0).permutation(len(given.patches))
+    straight = given.predict(tiny_bundle, estimation=estimation)
+    shuffled = given.subset(order).predict(tiny_bundle, estimation=estimation)
+    np.testing.assert_allclose(shuffled.X, straight.X[order], atol=1e-4)
+    np.testing.assert_allclose(shuffled.layers["sd"], straight.layers["sd"][order], atol=1e-4)
+
+
+def test_draws_are_decoded_a_few_patches_at_a_time(
+    given: GivenPatches, tiny_bundle: Bundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    estimation = Estimation("sample", steps=2, draws=5)
+    whole = given.predict(tiny_bundle, estimation=estimation)
+    monkeypatch.setattr("molf_engine.prediction.predict._BLOCK_PATCHES", 7)
+    parts = given.predict(tiny_bundle, estimation=estimation)
+    np.testing.assert_allclose(parts.X, whole.X, atol=1e-5)
+    np.testing.assert_allclose(parts.layers["sd"], whole.layers["sd"], atol=1e-5)
+    single = [given.predict(tiny_bundle, estimation=Estimation("sample", 2, 1, seed)).X for seed in (0, 1)]
+    assert not np.array_equal(*single)
+
+
+@pytest.mark.parametrize("suffix", [".h5ad", ".zarr"])
+def test_the_guidance_interval_changes_the_draws_and_is_kept(
+    given: GivenPatches, tiny_bundle: Bundle, tmp_path: Path, suffix: str
+) -> None:
+    results = {}
+    for interval in ((0.0, 1.0), (0.3, 0.7)):
+        estimation = Estimation("sample", steps=8, guidance_interval=interval)
+        results[interval] = given.predict(tiny_bundle, guidance=3.0, estimation=estimation)
+    whole, part = results.values()
+    assert not np.allclose(whole.X, part.X)
+    np.testing.assert_array_equal(part.obsm["latent_cond"], whole.obsm["latent_cond"])
+    write_prediction(part, tmp_path / f"part{suffix}")
+    np.testing.assert_array_equal(
+        read_prediction(tmp_path / f"part{suffix}").uns["molf"]["guidance_interval"], (0.3, 0.7)
+    )
+
+
+def test_the_shell_takes_a_guidance_interval(tiny_bundle: Bundle, slide_path: Path, tmp_path: Path) -> None:
+    target = tmp_path / "one.h5ad"
+    call = ["predict", str(slide_path), "-o", str(target), "-m", str(tiny_bundle.path), "--estimate", "sample"]
+    with pytest.raises(SystemExit) as stop:
+        main([*call, "--steps", "4", "--guidance-interval", "0.25", "0.5"])
+    assert not stop.value.code
+    molf = read_prediction(target).uns["molf"]
+    assert tuple(molf["guidance_interval"]) == (0.25, 0.5)
+    assert molf["steps"] == 4
 
 
 def test_partial_results_arrive_before_the_end_and_cover_all_patches(tiny_bundle: Bundle, slide_path: Path) -> None:
@@ -119,7 +210,18 @@ def test_features_of_another_width_are_refused(tiny_bundle: Bundle, slide_path: 
 
 
 @pytest.mark.parametrize(
-    "arguments", [{"kind": "median"}, {"draws": 0}, {"kind": "sample", "steps": 0}, {"steps": 5}, {"draws": 4}]
+    "arguments",
+    [
+        {"kind": "median"},
+        {"draws": 0},
+        {"kind": "sample", "steps": 0},
+        {"steps": 5},
+        {"draws": 4},
+        {"seed": -1},
+        {"guidance_interval": (0.2, 0.8)},
+        {"kind": "sample", "guidance_interval": (0.8, 0.2)},
+        {"kind": "released", "guidance_interval": (0.6, 0.9)},
+    ],
 )
 def test_an_estimate_that_makes_no_sense_is_refused(arguments: dict[str, object]) -> None:
     with pytest.raises(ConfigError):
