@@ -57,11 +57,12 @@ class BundleConfig(BaseModel):
     test_sections: tuple[str, ...]
     heldout: str
     """What the held-out PCC of each gene was measured on, in words."""
-    um_per_pixel: tuple[float, float]
-    """Finest and coarsest training slide."""
+    um_per_pixel: tuple[float, float] | None
+    """Finest and coarsest training slide; none: not known, of weights trained elsewhere."""
     simulated: bool
     """Whether it learned from simulated tissue."""
-    seed: int
+    seed: int | None
+    """Of the training; none: not known."""
     min_counts: float
     parent: str = ""
     """Bundle whose weights it began with, if any."""

@@ -351,9 +351,9 @@ def _config(
         validation_sections=(),
         test_sections=(),
         heldout="not known: the weights were imported",
-        um_per_pixel=(float("nan"), float("nan")),
+        um_per_pixel=None,
         simulated=False,
-        seed=0,
+        seed=None,
         min_counts=DataConfig().min_counts,
     )
 

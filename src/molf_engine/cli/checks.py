@@ -12,7 +12,17 @@ from typing import Any
 
 Check = dict[str, Any]
 
-REQUIRED = ("torch", "anndata", "zarr", "tifffile", "imagecodecs", "openslide-python", "safetensors", "scikit-learn")
+REQUIRED = (
+    "torch",
+    "lightning-fabric",
+    "anndata",
+    "zarr",
+    "tifffile",
+    "imagecodecs",
+    "openslide-python",
+    "safetensors",
+    "scikit-learn",
+)
 OPTIONAL = {
     "napari": 'pip install "napari-molf[all]"',
     "PyQt6": 'pip install "napari-molf[all]"',

@@ -68,6 +68,7 @@ def results_table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str] = CO
 
 def _data(bundle: Bundle) -> str:
     config = bundle.config
+    assert config.um_per_pixel is not None
     low, high = config.um_per_pixel
     measured = int(bundle.genes["measured"].sum())
     lines = [

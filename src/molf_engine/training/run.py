@@ -243,7 +243,7 @@ def _write_model(folder: Path, made: _Made, rivals: dict[str, np.ndarray]) -> No
     names = {section.patient: [s.id for s in known if s.patient == section.patient] for section in known}
     before = start.config if start is not None else None
     if before is not None:
-        scales += before.um_per_pixel
+        scales += before.um_per_pixel or ()
         for patient in before.patients:
             names[patient.id] = list(dict.fromkeys([*patient.sections, *names.get(patient.id, [])]))
     described = BundleConfig(

@@ -14,7 +14,7 @@ from molf_engine.bundle import Bundle, user_data_folder
 from molf_engine.cli import main
 from molf_engine.prediction import read_prediction
 
-COMMANDS = ("train", "predict", "evaluate", "models", "doctor", "simulate")
+COMMANDS = ("train", "predict", "evaluate", "import-weights", "gaussians", "models", "doctor", "simulate")
 
 
 def run(*arguments: object) -> subprocess.CompletedProcess[str]:

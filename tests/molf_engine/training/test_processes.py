@@ -35,9 +35,7 @@ def state(folder: Path, stage: str) -> dict[str, torch.Tensor]:
 def one_process(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("one")
     config = settings(1)
-    train_networks(
-        config, slides(), slides(1, seed=1), ("A", "Unknown"), folder, make_fabric(config.training), silent
-    )
+    train_networks(config, slides(), slides(1, seed=1), ("A", "Unknown"), folder, make_fabric(config.training), silent)
     return folder
 
 

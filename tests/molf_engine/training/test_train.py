@@ -88,15 +88,49 @@ def test_the_chosen_guidance_is_one_of_the_scales_offered(tiny_bundle: Bundle) -
     [
         {"flow__velocity": "dense"},
         {"flow__velocity": "attention"},
-        {"flow__position": "row-order", "flow__guidance_dropout": "slide-features", "flow__source": "matched"},
+        {
+            "flow__position": "row-order", "flow__guidance_dropout": "slide-features", "flow__source": "matched",
+            "flow__path_noise": 0.001, "flow__vae_dropout": True,
+        },
         {"data__units": "log1p", "vae__standardise": False, "flow__per_patch_time": False, "flow__balance": "cv"},
+        {"vae__kind": "pca", "flow__guidance_drops_code": True, "data__panel": "hallmark"},
     ],
-    ids=["dense", "attention", "published guidance", "published scale"],
-)
+    ids=["dense", "attention", "published guidance", "published scale", "principal components"],
+)  # fmt: skip
 def test_each_named_option_trains(corpus: Path, tmp_path: Path, changes: dict[str, object]) -> None:
-    short = {"vae": {"epochs": 2}, "flow": {"epochs": 2}, "device": "cpu"}
+    short = {
+        "vae": {"epochs": 2}, "flow": {"epochs": 2}, "device": "cpu", "shuffle": False, "validation": "random", "ema": 0,
+    }  # fmt: skip
     bundle = train(tiny_settings(corpus, training=short, **changes), tmp_path / "b")
     assert np.isfinite([row["molf"] for row in bundle.metrics["validation"]]).all()
+    assert bundle.vae().decode is not None
+
+
+def test_curves_hold_the_experts_use_its_optimum_and_the_ceiling(tiny_bundle: Bundle) -> None:
+    with (tiny_bundle.path / "curves.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    flow = [row for row in rows if row["stage"] == "flow"]
+    for row in flow:
+        assert sum(float(row[f"validation_use_E{expert}"]) for expert in range(1, 7)) == pytest.approx(1, abs=1e-4)
+        assert float(row["validation_balance_optimum"]) == 2
+        assert float(row["train_balance"]) >= 1.5
+    assert all(-1 <= float(row["validation_oracle"]) <= 1 for row in rows if row["stage"] == "vae")
+    assert (tiny_bundle.path / "curves.png").stat().st_size > 10_000
+
+
+def test_the_card_states_the_ceiling_and_the_coverage_of_the_spread(tiny_bundle: Bundle) -> None:
+    """No prediction through a latent space correlates better than that latent space can hold, in the mean over genes."""
+    rows = {row["genes"]: row for row in tiny_bundle.metrics["oracle"]}
+    assert set(rows) == {"panel", "HVG-50"}
+    assert 0 < rows["HVG-50"]["oracle"] <= 1
+    card = (tiny_bundle.path / "README.md").read_text(encoding="utf-8")
+    assert "## Oracle ceiling" in card
+    covered = tiny_bundle.metrics["coverage"]
+    assert {row["role"] for row in covered} == {"validation", "test"}
+    assert all(0 <= row["coverage"] <= 1 and row["nominal"] == pytest.approx(0.8) for row in covered)
+    assert f"{covered[-1]['coverage']:.3f}" in card
+    with (tiny_bundle.path / "oracle.csv").open() as file:
+        assert {"panel", "HVG-50", "HYPOXIA"} <= {row["genes"] for row in csv.DictReader(file)}
 
 
 def test_half_precision_halves_the_file_and_is_what_is_scored(
