@@ -20,7 +20,7 @@ import json
 import tempfile
 import time
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -64,10 +64,13 @@ SINGLE: tuple[tuple[str, dict[str, Any]], ...] = (
     ("ours, position = grid-2d", {"flow.position": "grid-2d"}),
     ("ours, velocity = attention", {"flow.velocity": "attention"}),
     ("ours, velocity = dense", {"flow.velocity": "dense"}),
+    ("ours, latent of 32", {"vae.latent": 32}),
     ("ours, PCA in place of the VAE", {"vae.kind": "pca"}),
     ("ours, PCA of 32 components", {"vae.kind": "pca", "vae.latent": 32}),
     ("ours, PCA, velocity = dense", {"vae.kind": "pca", "flow.velocity": "dense"}),
 )
+OURS = CHANGES[-1][0]
+WHOLE = "published recipe, its own widths, rates and epochs"
 SCALES = (0.0, 1.5, 2.0, 3.0)
 DRAWS = ((1, 16), (8, 16), (32, 16), (1, 2), (8, 2))
 """Number of draws, Euler steps of each."""
@@ -114,14 +117,35 @@ def _short(patient: str) -> str:
     return patient.rpartition("_")[2]
 
 
-def variants() -> list[tuple[str, dict[str, Any]]]:
-    """Every recipe that is trained: its name, and the settings in which it departs from the settings file."""
+def variants(whole: bool = True) -> list[tuple[str, dict[str, Any]]]:
+    """Every recipe that is trained: its name, and the settings in which it departs from the settings file.
+
+    ``whole``: also the published recipe at its own size, which takes as long as all others together.
+    """
     left = dict(PUBLISHED)
     result = [("published recipe", dict(left))]
     for name, settings in CHANGES:
         left = {key: value for key, value in left.items() if key not in settings}
         result.append((name, dict(left)))
+    if whole:
+        result.insert(1, (WHOLE, published_settings()))
     return [*result, *SINGLE]
+
+
+def published_settings() -> dict[str, Any]:
+    """Settings of configs/published.toml by their dotted names."""
+    values = read_settings(Path(__file__).parents[1] / "configs" / "published.toml")
+    flat: dict[str, Any] = {}
+
+    def walk(table: dict[str, Any], prefix: str) -> None:
+        for key, value in table.items():
+            if isinstance(value, dict):
+                walk(value, f"{prefix}{key}.")
+            elif prefix:
+                flat[prefix + key] = value
+
+    walk(values, "")
+    return flat
 
 
 def changed(config: RunConfig, changes: dict[str, Any]) -> RunConfig:
@@ -165,8 +189,10 @@ def in_units(slide: Any, units: Any) -> Any:
     return replace(slide, targets=targets, measured=measured)
 
 
-def run_fold(config: RunConfig, fold: Fold, seed: int) -> list[dict[str, Any]]:
-    """Train and score every variant on one fold: a row for each variant, scored section, scale and gene set."""
+def run_fold(
+    config: RunConfig, fold: Fold, seed: int, whole: bool, done: Sequence[dict[str, Any]] = ()
+) -> list[dict[str, Any]]:
+    """Train and score what is not in ``done`` on one fold: a row for each variant, scored section, scale and gene set."""
     import torch
 
     from molf_engine.baselines import RIVALS
@@ -183,7 +209,7 @@ def run_fold(config: RunConfig, fold: Fold, seed: int) -> list[dict[str, Any]]:
     parts = (fold.train, fold.validation, fold.test)
     roles = Roles(*(tuple(read_hest(config.data.path, part)) for part in parts))
     genes, codes = panel(config.data.panel), cancer_codes(roles)
-    rows: list[dict[str, Any]] = []
+    rows, known = list(done), {row["what"] for row in done}
     with tempfile.TemporaryDirectory() as folder:
         encoder = prepare_encoder(config, roles, genes, Path(folder), silent)
         slides, held_out, test = (
@@ -202,10 +228,13 @@ def run_fold(config: RunConfig, fold: Fold, seed: int) -> list[dict[str, Any]]:
         for name in names
     }
     judge = Judge(statistics, rivals, test, config.data.units, fold, seed)
-    rows += judge.rivals_rows()
+    if not known:
+        rows += judge.rivals_rows()
 
     stages: dict[str, Any] = {}
-    for name, changes in variants():
+    for name, changes in variants(whole):
+        if name in known:
+            continue
         variant = changed(config, changes)
         units = variant.data.units
         train_slides, stop_slides = ([in_units(s, units) for s in part] for part in (slides, held_out))
@@ -218,7 +247,7 @@ def run_fold(config: RunConfig, fold: Fold, seed: int) -> list[dict[str, Any]]:
             networks = train_networks(
                 variant, train_slides, stop_slides, codes, Path(folder), fabric, silent, stage_one=stages[key]
             )
-        rows += judge.network_rows(name, variant, networks, extra=name.endswith("= ours"))
+        rows += judge.network_rows(name, variant, networks, extra=name == OURS)
     return rows
 
 
@@ -342,7 +371,8 @@ class Judge:
 
 def summary(rows: pd.DataFrame) -> str:
     """Markdown table: mean over sections, then mean and spread over seeds."""
-    order = list(dict.fromkeys(rows["what"]))
+    order = [*MODELS[1:], *(name for name, _ in variants())]
+    order[order.index(OURS) + 1 : order.index(OURS) + 1] = [w for w in dict.fromkeys(rows["what"]) if w not in order]
     folds = list(dict.fromkeys(rows["fold"]))
     by_seed = rows.groupby(["what", "fold", "units", "genes", "seed"])["pcc"].mean()
     groups = by_seed.groupby(["what", "fold", "units", "genes"])
@@ -396,9 +426,12 @@ def main() -> None:
         waiting = {}
         for seed, number, fold in jobs:
             file = arguments.work / f"seed{seed}-fold{number}.json"
-            if not file.is_file():
-                waiting[file] = pool.submit(run_fold, config, fold, seed)
-        for file, job in waiting.items():
+            done = json.loads(file.read_text()) if file.is_file() else []
+            whole = seed == arguments.seeds[0]
+            if {name for name, _ in variants(whole)} - {row["what"] for row in done}:
+                waiting[pool.submit(run_fold, config, fold, seed, whole, done)] = file
+        for job in as_completed(waiting):
+            file = waiting[job]
             with atomic_path(file) as beside:
                 beside.write_text(json.dumps(job.result()))
             print(f"{file.name}: {time.perf_counter() - began:.0f} s", flush=True)
@@ -428,14 +461,15 @@ def main() -> None:
 
 def _introduction(config: RunConfig, folds: Sequence[Fold], seeds: int) -> str:
     cut = next((fold for fold in folds if fold.cut), None)
+    vae, flow = config.training.vae.epochs, config.training.flow.epochs
     lines = [
         "Mean PCC per gene over the spots of the section that a fold leaves out (Pearson correlation for each gene over the spots of one",
         f"section, mean over genes; sections are never pooled), ± the standard deviation over {seeds} seeds of training. Ridge and",
         "depth-only have no seed. `log1p`: log of one plus the counts, in which tissue density counts; `log1p-cp10k`: each spot scaled to",
         "10,000 counts first. HVG-50: the 50 genes of largest standard deviation over the training spots in that scale. Every network has",
-        f"the widths of `{config.name}` and at most {config.training.vae.epochs} + {config.training.flow.epochs} epochs; the published",
-        "recipe here is its choices, not its widths and rates. Everything is the conditional mean (one Euler step from z0 = 0) at w = 1",
-        "unless the line says otherwise. Rivals were fitted in each fold on the same rows and the same features.",
+        f"the widths of `{config.name}` and at most {vae} + {flow} epochs: `published recipe` is its choices at our widths and rates; the",
+        "line below it is configs/published.toml whole, with one seed. Everything is the conditional mean (one Euler step from z0 = 0) at",
+        "w = 1 unless the line says otherwise. Rivals were fitted in each fold on the same rows and the same features.",
         "",
         "Folds: " + "; ".join(f"{f.name}: {', '.join(f.train)} → {', '.join(f.test)}" for f in folds) + ".",
     ]
