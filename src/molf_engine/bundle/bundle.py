@@ -129,7 +129,7 @@ class Bundle:
     def card_line(self) -> str:
         """One line on what it has seen and how good it is, for a reader who will see no other."""
         config = self.config
-        if self.imported:
+        if config.um_per_pixel is None:
             return f"imported weights for features of {config.encoder}; training data and accuracy not known"
         low, high = config.um_per_pixel
         scale = f"{low:.2g} um/px" if round(high / low, 1) == 1 else f"{low:.2g}-{high:.2g} um/px"
