@@ -201,8 +201,9 @@ def run_fold(
     from molf_engine.progress import silent
     from molf_engine.training.devices import make_fabric
     from molf_engine.training.networks import train_networks, train_vae
-    from molf_engine.training.run import fit_rivals, gene_statistics
+    from molf_engine.training.rivals import fit_rivals
     from molf_engine.training.sections import Roles, cancer_codes, load_slides, prepare_encoder
+    from molf_engine.training.writing import gene_statistics
 
     torch.set_num_threads(1)
     config = changed(config, {"training.seed": seed})

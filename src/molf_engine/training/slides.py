@@ -60,6 +60,11 @@ class TrainingSlide:
         )
 
 
+def on_device(device: torch.device, slides: Sequence[TrainingSlide]) -> list[TrainingSlide]:
+    """Slides whose tensors are on ``device``."""
+    return [slide.to(device) for slide in slides]
+
+
 def make_targets(expression: Expression, units: Units, depth: bool) -> tuple[Tensor, Tensor]:
     """Targets (S, G') and their mask (G',), see :class:`TrainingSlide`."""
     values = expression.in_units(units)
