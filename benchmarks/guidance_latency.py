@@ -1,9 +1,10 @@
 """How long a new guidance scale takes for the score on the screen: one gene, or one Hallmark set, decoded from kept latents.
 
-    python benchmarks/guidance_latency.py [--patches 1000 5000 20000] [--repeats 9]
+    python benchmarks/guidance_latency.py [--patches 5000] [--repeats 9]
 
-Beside it, in the same run, the same patches sampled anew by the network (context, velocity of both branches, the whole panel decoded).
-Weights are random: the time does not depend on them.
+Beside it, in the same run and by turns, sampling the same patches again: by our network (context, velocity of both branches, the whole
+panel decoded), and at the released size also in the released way (see ``sampling.py``).  Ratios are of one gene's milliseconds.  Weights
+are random: the time does not depend on them.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ import anndata as ad
 import numpy as np
 import pandas as pd
 import torch
+from peak import decoder_operations, describe, peaks
+from sampling import Slide
 
 from molf_engine.bundle.decoder import LatentDecoder
 from molf_engine.bundle.latents import slide_latents
@@ -33,17 +36,6 @@ RELEASED = (
     1536,
 )
 SHIPPED = (VAEConfig(), FlowConfig(), 48)
-
-
-def seconds(work: Callable[[], object], repeats: int) -> list[float]:
-    """Time of each call after one that is not counted."""
-    work()
-    times = []
-    for _ in range(repeats):
-        began = time.perf_counter()
-        work()
-        times.append(time.perf_counter() - began)
-    return times
 
 
 def model(vae: VAEConfig, flow: FlowConfig, features: int) -> SimpleNamespace:
@@ -77,27 +69,38 @@ def prediction(patches: int, latent: int) -> ad.AnnData:
     )
 
 
+def medians(ways: dict[str, Callable[[], object]], repeats: int) -> dict[str, float]:
+    """Milliseconds of each way, called by turns; the first round is not counted."""
+    times: dict[str, list[float]] = {name: [] for name in ways}
+    for number in range(repeats + 1):
+        for name, work in ways.items():
+            # Sampling takes seconds: a third of the rounds is enough for it.
+            if "again" in name and number % 3:
+                continue
+            began = time.perf_counter()
+            work()
+            if number:
+                times[name].append(time.perf_counter() - began)
+    return {name: 1e3 * statistics.median(values) for name, values in times.items()}
+
+
 def main() -> None:
     """Print one row per size and number of patches."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--patches", type=int, nargs="+", default=[1000, 5000, 20000])
+    parser.add_argument("--patches", type=int, nargs="+", default=[5000])
     parser.add_argument("--repeats", type=int, default=9)
     arguments = parser.parse_args()
+    peak = peaks()
+    print(describe(peak))
+    print(f"median of {arguments.repeats}, milliseconds; gene and Hallmark: one change of w")
     print(
-        f"{torch.get_num_threads()} threads, median of {arguments.repeats}; the two counts of milliseconds are one change of w"
+        f"{'size':>8} {'patches':>8} {'gene':>7} {'products':>9} {'Hallmark':>9} {'ours again':>16} {'released way again':>19}"
     )
-    print(f"{'size':>8} {'patches':>8} {'gene ms':>9} {'Hallmark ms':>12} {'sampling again ms':>18} {'ratio':>7}")
     for name, (vae, flow, features) in (("shipped", SHIPPED), ("released", RELEASED)):
         bundle = model(vae, flow, features)
         for patches in arguments.patches:
             guided = Guided(prediction(patches, vae.latent), bundle)  # type: ignore[arg-type]
             scales = iter(np.linspace(0.01, 10, 10 * arguments.repeats + 10))
-            gene = statistics.median(
-                seconds(lambda g=guided, s=scales: g.gene("EPCAM", float(next(s))), arguments.repeats)
-            )
-            hallmark = statistics.median(
-                seconds(lambda g=guided, s=scales: g.hallmark("HYPOXIA", float(next(s))), arguments.repeats)
-            )
             images = np.random.default_rng(1).normal(size=(patches, features)).astype(np.float32)
             positions = np.random.default_rng(2).uniform(0, 2e4, size=(patches, 2))
 
@@ -105,11 +108,20 @@ def main() -> None:
                 latents = slide_latents(b.field, x, at, 0)
                 b.decoder().expression(guide(latents.conditional, latents.unconditional, np.float32(2)))
 
-            again = statistics.median(seconds(sample, max(1, arguments.repeats // 4)))
-            print(
-                f"{name:>8} {patches:>8,} {gene * 1e3:>9.1f} {hallmark * 1e3:>12.1f} {again * 1e3:>18.1f} {again / gene:>6.0f}x",
-                flush=True,
-            )
+            ways: dict[str, Callable[[], object]] = {
+                "gene": lambda g=guided, s=scales: g.gene("EPCAM", float(next(s))),
+                "Hallmark": lambda g=guided, s=scales: g.hallmark("HYPOXIA", float(next(s))),
+                "ours again": sample,
+            }
+            if name == "released":
+                ways["released way again"] = Slide(patches).released
+            found = medians(ways, arguments.repeats)
+            products = 1e3 * decoder_operations(patches, 1, vae.latent, vae.width) / peak[torch.float32]
+            row = f"{name:>8} {patches:>8,} {found['gene']:>7.1f} {products:>9.1f} {found['Hallmark']:>9.1f}"
+            for again, width in (("ours again", 16), ("released way again", 19)):
+                text = f"{found[again]:,.0f} {found[again] / found['gene']:.0f}x" if again in found else "-"
+                row += f" {text:>{width}}"
+            print(row, flush=True)
 
 
 if __name__ == "__main__":

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from threading import Lock
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -14,7 +17,11 @@ from molf_engine.flow.guidance import WHOLE
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from molf_engine.nn.context import Context
     from molf_engine.nn.velocity import VelocityField
+
+Precision = Literal["float32", "bfloat16"]
+"""Of the matrix products of context and experts.  Gate, norms, sums, latents and decoding are float32 in both."""
 
 
 @dataclass(frozen=True)
@@ -59,26 +66,99 @@ class Branches:
         Patch centres in um, (P, 2).
     code : int
         Row of the cancer code.
+    precision : str
+        `float32` or `bfloat16`, see :data:`Precision`.
     """
 
-    def __init__(self, field: VelocityField, features: np.ndarray, positions: np.ndarray, code: int) -> None:
+    def __init__(
+        self,
+        field: VelocityField,
+        features: np.ndarray,
+        positions: np.ndarray,
+        code: int,
+        precision: Precision = "float32",
+    ) -> None:
         import torch
 
         self.device = next(field.parameters()).device
+        self.precision = precision
         self._context, self._code = field.context, code
         self._features = torch.as_tensor(np.asarray(features, dtype=np.float32), device=self.device)
         self._positions = torch.as_tensor(centred(positions), device=self.device)
 
+    def reduced(self) -> AbstractContextManager[object]:
+        """Block in which matrix products run in the chosen precision."""
+        import torch
+
+        # A cache of converted weights would outlive them: what runs here keeps no gradient, and converts each weight once.
+        return torch.autocast(
+            self.device.type, dtype=torch.bfloat16, enabled=self.precision == "bfloat16", cache_enabled=False
+        )
+
     @cached_property
     def conditional(self) -> Tensor:
         """(P, D)."""
-        context: Tensor = self._context(self._features, self._positions, self._code)
-        return context
+        with self.reduced():
+            context: Tensor = self._context(self._features, self._positions, self._code)
+        return context.float()
 
     @cached_property
     def unconditional(self) -> Tensor:
         """(1, D) or (P, D), see :meth:`molf_engine.nn.context.Context.unconditional`."""
-        return self._context.unconditional(self._positions, self._code)
+
+        def compute() -> Tensor:
+            with self.reduced():
+                return self._context.unconditional(self._positions, self._code).float()
+
+        if not _independent_of_slide(self._context):
+            return compute()
+        key = (_digest(self._context), len(self._positions), self._code, self.precision, str(self.device))
+        return _KEPT.get(key, compute)
+
+
+def _independent_of_slide(context: Context) -> bool:
+    """Whether the unconditional context costs as much as the conditional one, yet is the same for every slide of one size."""
+    return context.null_form == "slide-features" and context.position in ("row-order", "none")
+
+
+def _digest(context: Context) -> str:
+    """Of the weights: networks are loaded anew for each slide, and may be trained between two calls."""
+    found = hashlib.sha256(f"{context.position} {context.unknown} {context.layer.attention.heads}".encode())
+    for weight in context.state_dict().values():
+        found.update(weight.cpu().contiguous().numpy())
+    return found.hexdigest()
+
+
+class _Latest:
+    """The few values that were asked for last."""
+
+    def __init__(self, size: int) -> None:
+        self._size, self._lock = size, Lock()
+        self._values: dict[tuple[object, ...], Tensor] = {}
+
+    def get(self, key: tuple[object, ...], compute: Callable[[], Tensor]) -> Tensor:
+        """The value kept for a key, computed if there is none."""
+        with self._lock:
+            found = self._values.pop(key, None)
+        value = compute() if found is None else found
+        with self._lock:
+            self._values[key] = value
+            for oldest in list(self._values)[: -self._size]:
+                del self._values[oldest]
+        return value
+
+    def clear(self) -> None:
+        """Forget all."""
+        with self._lock:
+            self._values.clear()
+
+
+_KEPT = _Latest(2)
+
+
+def forget() -> None:
+    """Drop the unconditional contexts that are kept from slide to slide."""
+    _KEPT.clear()
 
 
 def slide_latents(
@@ -88,6 +168,7 @@ def slide_latents(
     code: int,
     *,
     branches: Branches | None = None,
+    precision: Precision = "float32",
 ) -> SlideLatents:
     """Two network evaluations, which serve every guidance scale.
 
@@ -102,12 +183,14 @@ def slide_latents(
     code : int
         Row of the cancer code.
     branches : Branches, optional
-        Contexts of these patches, where they are shared with other calls.
+        Contexts of these patches, where they are shared with other calls.  Their precision then counts, not ``precision``.
+    precision : str
+        `float32` or `bfloat16`, see :data:`Precision`.
     """
     import torch
 
-    branches = branches or Branches(field, features, positions, code)
-    with torch.inference_mode():
+    branches = branches or Branches(field, features, positions, code, precision)
+    with torch.inference_mode(), branches.reduced():
         start = branches.conditional.new_zeros((len(features), field.latent))
         towards = field(start, 0.0, branches.conditional)
         # Without an image all patches are alike: one row stands for all of them.
@@ -118,8 +201,8 @@ def slide_latents(
             logits = towards.routing.logits.cpu().numpy()
             routing = towards.routing.dense().cpu().numpy()
     return SlideLatents(
-        towards.value.cpu().numpy(),
-        np.ascontiguousarray(away.cpu().numpy()),
+        towards.value.float().cpu().numpy(),
+        np.ascontiguousarray(away.float().cpu().numpy()),
         logits.astype(np.float32),
         routing.astype(np.float32),
     )
@@ -139,6 +222,7 @@ def sample_latents(
     interval: tuple[float, float] = WHOLE,
     branches: Branches | None = None,
     callback: Callable[[int], None] | None = None,
+    precision: Precision = "float32",
 ) -> list[np.ndarray]:
     """End points of ``draws`` guided paths from noise, (P, L) float32 each.
 
@@ -167,16 +251,18 @@ def sample_latents(
     interval : tuple of float
         Times between which guidance is applied, see :func:`molf_engine.flow.guidance.guided_velocity`.
     branches : Branches, optional
-        Contexts of these patches, where they are shared with other calls.
+        Contexts of these patches, where they are shared with other calls.  Their precision then counts, not ``precision``.
     callback : callable, optional
         Called with the number of finished draws.
+    precision : str
+        `float32` or `bfloat16`, see :data:`Precision`.
     """
     import torch
 
     from molf_engine.flow.guidance import guided_velocity
     from molf_engine.flow.solver import euler, keyed_noise
 
-    branches = branches or Branches(field, features, positions, code)
+    branches = branches or Branches(field, features, positions, code, precision)
     velocity = guided_velocity(
         lambda z, t: field(z, t, branches.conditional).value,
         lambda z, t: field(z, t, branches.unconditional).value,
@@ -184,7 +270,7 @@ def sample_latents(
         interval,
     )
     results = []
-    with torch.inference_mode():
+    with torch.inference_mode(), branches.reduced():
         for draw in range(draws):
             start = keyed_noise(seed, range(len(features)) if keys is None else keys, field.latent, draw)
             results.append(euler(velocity, start.to(branches.device), steps).cpu().numpy())

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from molf_engine.nn.dropout import Dropout
 from molf_engine.nn.layers import EncoderLayer
 from molf_engine.nn.position import position_table
 
@@ -58,7 +59,7 @@ class Context(nn.Module):
         self.null = nn.Parameter(torch.randn(features) * 0.02)
         self.code = nn.Embedding(codes, features)
         nn.init.normal_(self.code.weight, std=0.02)
-        self.drop = nn.Dropout(dropout)
+        self.drop = Dropout(dropout)
         self.layer = EncoderLayer(features, heads, feedforward, dropout)
         self.norm = nn.LayerNorm(features)
 
@@ -99,7 +100,7 @@ class Context(nn.Module):
             local = torch.where(hidden[:, None], self.null, local)
         if hidden is not None and self.unknown is not None:
             code = torch.where(hidden, self.unknown, code)
-        return self.norm(local + self.code.weight[code])
+        return self.norm(local + self.code(torch.as_tensor(code, device=local.device)))
 
     def unconditional(self, positions: Tensor, code: int) -> Tensor:
         """Context of the unconditional branch: the image is unknown; the cancer code is not, unless ``unknown`` is set.
@@ -114,7 +115,7 @@ class Context(nn.Module):
             return self.norm(self.null + self.code.weight[code])[None]
         features = self.null.expand(positions.shape[0], -1)
         local = self.layer(self.drop(self._placed(features, positions)))
-        return self.norm(local + self.code.weight[code])
+        return self.norm(local + self.code(torch.as_tensor(code, device=local.device)))
 
     def _placed(self, features: Tensor, positions: Tensor, lengths: Sequence[int] | None = None) -> Tensor:
         table = position_table(self.position, positions, features.shape[1], lengths)

@@ -89,7 +89,8 @@ class Experts(nn.Module):
         rows = order.div(active, rounding_mode="floor")
         weights = routing.weights.flatten()[order]
         # An expert without a patch works on no rows: its gradient is then 0, not missing, as processes that share a step must agree.
-        blocks = [expert(part) for expert, part in zip(self.experts, x[rows].split(counts), strict=True)]
+        parts = x.index_select(0, rows).split(counts)
+        blocks = [expert(part) for expert, part in zip(self.experts, parts, strict=True)]
         outputs = torch.cat(blocks) * weights[:, None]
         result = outputs.new_zeros((x.shape[0], outputs.shape[1]))
         return result.index_add(0, rows, outputs)

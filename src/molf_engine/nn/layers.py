@@ -9,13 +9,17 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from molf_engine.nn.attention import attention
+from molf_engine.nn.dropout import Dropout
+from molf_engine.nn.rowwise import by_rows
+
 
 class PatchAttention(nn.Module):
     """Multi-head self-attention across the patches of one slide.
 
-    Runs through ``scaled_dot_product_attention``, which never builds the (P, P) matrix of scores.  A width that the heads do not
-    divide is rounded up inside: an encoder's features may have any width.  Several slides are rows of one tensor, one after the
-    other: every linear layer works on all of them at once, attention on one slide after the other, and nothing is padded.
+    A width that the heads do not divide is rounded up inside: an encoder's features may have any width.  Several slides are rows of
+    one tensor, one after the other: every linear layer works on all of them at once, attention on one slide after the other, and
+    nothing is padded.
     """
 
     def __init__(self, width: int, heads: int, dropout: float = 0.0) -> None:
@@ -43,29 +47,28 @@ class PatchAttention(nn.Module):
         # A bias of the keys shifts all scores of a query alike, which softmax does not see.  Its gradient is nothing but rounding
         # error, and Adam would make steps of full size of that.
         bias = torch.cat([query, key.detach(), value])
-        projected = F.linear(x, self.query_key_value.weight, bias).view(count, 3, self.heads, -1).permute(1, 2, 0, 3)
+        projected = F.linear(x, self.query_key_value.weight, bias).view(count, 3, self.heads, -1)
         if lengths is None:
             mixed = self._mix(projected, keys)
         else:
             shown = [None] * len(lengths) if keys is None else keys.split(list(lengths))
-            parts = zip(projected.split(list(lengths), dim=2), shown, strict=True)
-            mixed = torch.cat([self._mix(part, some) for part, some in parts], dim=1)
-        return self.out(mixed.transpose(0, 1).reshape(count, -1))
+            parts = zip(projected.split(list(lengths)), shown, strict=True)
+            mixed = torch.cat([self._mix(part, some) for part, some in parts])
+        return self.out(mixed.reshape(count, -1))
 
     def _mix(self, projected: Tensor, keys: Tensor | None) -> Tensor:
-        """Attention within one slide, (3, heads, P, width / heads) -> (heads, P, width / heads)."""
-        query, key, value = projected.unbind(0)
+        """Attention within one slide, (P, 3, heads, width / heads) -> (P, heads, width / heads)."""
+        query, key, value = projected.unbind(1)
         if keys is not None:
-            key, value = key[:, keys], value[:, keys]
-        dropout = self.dropout if self.training else 0.0
-        return F.scaled_dot_product_attention(query[None], key[None], value[None], dropout_p=dropout)[0]
+            key, value = key[keys], value[keys]
+        return attention(query, key, value, self.dropout if self.training else 0.0)
 
 
 class FeedForward(nn.Sequential):
     """Linear, exact GELU, dropout, Linear."""
 
     def __init__(self, width: int, hidden: int, dropout: float = 0.0) -> None:
-        super().__init__(nn.Linear(width, hidden), nn.GELU(), nn.Dropout(dropout), nn.Linear(hidden, width))
+        super().__init__(nn.Linear(width, hidden), nn.GELU(), Dropout(dropout), nn.Linear(hidden, width))
 
 
 class EncoderLayer(nn.Module):
@@ -77,11 +80,14 @@ class EncoderLayer(nn.Module):
         self.feedforward = FeedForward(width, feedforward, dropout)
         self.norm1 = nn.LayerNorm(width)
         self.norm2 = nn.LayerNorm(width)
-        self.drop = nn.Dropout(dropout)
+        self.drop = Dropout(dropout)
 
     def forward(self, x: Tensor, keys: Tensor | None = None, lengths: Sequence[int] | None = None) -> Tensor:
         """(P, width) -> (P, width), see :meth:`PatchAttention.forward`."""
-        x = self.norm1(x + self.drop(self.attention(x, keys, lengths)))
+        return by_rows(self._after, x, self.attention(x, keys, lengths))
+
+    def _after(self, x: Tensor, attended: Tensor) -> Tensor:
+        x = self.norm1(x + self.drop(attended))
         return self.norm2(x + self.drop(self.feedforward(x)))
 
 
@@ -97,7 +103,7 @@ class TokenLayer(nn.Module):
         self.feedforward = FeedForward(width, feedforward, dropout)
         self.norm1 = nn.LayerNorm(width)
         self.norm2 = nn.LayerNorm(width)
-        self.drop = nn.Dropout(dropout)
+        self.drop = Dropout(dropout)
 
     def forward(self, x: Tensor) -> Tensor:
         """(P, width) -> (P, width), each row by itself."""

@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from molf_engine.nn.dropout import Dropout
 from molf_engine.nn.layers import EncoderLayer
 from molf_engine.nn.position import position_table
 
@@ -55,7 +56,7 @@ class GeneVAE(nn.Module):
         self.register_buffer("scale", torch.ones(columns))
         self.embed = nn.Linear(columns, width)
         self.embed_norm = nn.LayerNorm(width)
-        self.drop = nn.Dropout(dropout)
+        self.drop = Dropout(dropout)
         self.layer = EncoderLayer(width, heads, feedforward, dropout)
         self.head = nn.Linear(width, 2 * latent)
         self.mean_norm = nn.LayerNorm(latent)

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from molf_engine.nn.context import Context
 from molf_engine.nn.experts import Expert, Experts, Gate, PatchMixer, Routing
+from molf_engine.nn.rowwise import row_blocks
 
 
 class Velocity(NamedTuple):
@@ -94,14 +95,33 @@ class VelocityField(nn.Module):
             Patches of each slide, where there are several (only `attention` looks across patches).
         """
         count = z.shape[0]
-        time = torch.as_tensor(t, dtype=z.dtype, device=z.device).expand(count)[:, None]
-        joined = self.norm(torch.cat([z, time, context.to(z.dtype).expand(count, -1)], dim=1))
+        time = torch.as_tensor(t, dtype=z.dtype, device=z.device).expand(count)
+        context = context.expand(count, -1)
         if self.kind == "attention":
-            return Velocity(self.head(joined, lengths), None)
+            return Velocity(self.head(self._joined(z, time, context), lengths), None)
+        parts = [
+            self._patches(z[rows], time[rows], context[rows], None if gate_noise is None else gate_noise[rows])
+            for rows in row_blocks(count)
+        ]
+        return parts[0] if len(parts) == 1 else _concatenated(parts)
+
+    def _patches(self, z: Tensor, time: Tensor, context: Tensor, gate_noise: Tensor | None) -> Velocity:
+        """Velocity of patches that do not look at each other."""
+        joined = self._joined(z, time, context)
         if self.gate is None:
             return Velocity(self.head(joined), None)
         routing = self.gate(joined, gate_noise)
         return Velocity(self.head(joined, routing), routing)
+
+    def _joined(self, z: Tensor, time: Tensor, context: Tensor) -> Tensor:
+        joined: Tensor = self.norm(torch.cat([z, time[:, None], context.to(z.dtype)], dim=1))
+        return joined
+
+
+def _concatenated(parts: Sequence[Velocity]) -> Velocity:
+    value = torch.cat([part.value for part in parts])
+    routings = [part.routing for part in parts if part.routing is not None]
+    return Velocity(value, Routing(*map(torch.cat, zip(*routings, strict=True))) if routings else None)
 
 
 def _dense_widths(joined: int, width: int, feedforward: int, latent: int, experts: int) -> tuple[int, int]:
