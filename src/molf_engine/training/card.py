@@ -41,8 +41,8 @@ def card(bundle: Bundle) -> str:
         "### Validation sections (they decided when to stop and the guidance scale)",
         results_table(metrics["validation"]),
         "## Oracle ceiling",
-        "Mean PCC of decode(encode(x)) of a section's own measurement: the most that any prediction through this latent space could "
-        "reach, beside what the image alone gives. Every Hallmark set: `oracle.csv`, `oracle.png`.",
+        "Mean PCC of decode(encode(x)) of a section's own measurement: how much of it the latent space keeps, and so about the most that "
+        "a prediction could reach, beside what the image alone gives. Every Hallmark set: `oracle.csv`, `oracle.png`.",
         results_table(metrics["oracle"], ("section", "genes", "n_genes", "oracle", "molf", "ridge")),
         "## Spread over draws",
         *(text for role in ("test", "validation") for text in _spread(metrics["coverage"], role)),

@@ -64,7 +64,7 @@ def _losses(axes: Axes, curve: list[Record]) -> None:
 
 def _oracle(axes: Axes, curve: list[Record]) -> None:
     axes.plot(_epochs(curve), [row["validation_oracle"] for row in curve], label="decode(encode(x)), validation")
-    axes.set(ylabel="mean PCC over genes", ylim=(0, 1))
+    axes.set(ylabel="mean PCC over genes", ylim=(None, 1))
 
 
 def _use(axes: Axes, curve: list[Record]) -> None:

@@ -1,6 +1,7 @@
 """The oracle ceiling: how well decode(encode(x)) of a section's own measurement correlates with it.
 
-No velocity field can do better through the same latent space; the gap to what the model predicts is what the image does not tell.
+That much the latent space keeps of a measurement; the gap to what the model predicts is what the image does not tell.  It is a ceiling in
+practice, not by proof: an encoder that is badly trained may be beaten by a prediction.
 """
 
 from __future__ import annotations
@@ -95,10 +96,9 @@ def draw_oracle(path: Path, table: pd.DataFrame) -> None:
     axes.hlines(at, means["molf"], means["oracle"], color="0.8", linewidth=2, zorder=1)
     marks = (("oracle", "o", "decode(encode(x)): the ceiling"), ("molf", "D", "MoLF"), ("ridge", "|", "ridge"))
     for name, mark, label in marks:
-        axes.scatter(means[name], at, marker=mark, s=28, label=label, zorder=2)
-    axes.set_yticks(
-        at, [name.replace("_", " ").lower() if name.isupper() else name for name in means.index], fontsize=7
-    )
+        axes.scatter(means[name], at, marker=mark, s=28, label=label, zorder=3)
+    labels = [name if name in ("panel", f"HVG-{HVG}") else name.replace("_", " ").lower() for name in means.index]
+    axes.set_yticks(at, labels, fontsize=7)
     sections = ", ".join(dict.fromkeys(table["section"]))
     axes.set(xlabel=f"mean PCC over genes ({sections})", ylim=(-0.7, len(means) - 0.3))
     axes.legend(fontsize=8, loc="lower right")
