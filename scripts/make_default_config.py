@@ -51,7 +51,9 @@ def _table(values: BaseModel, name: str, here: list[str], tables: list[str]) -> 
 
 
 def _comment(text: str) -> list[str]:
-    return textwrap.wrap(" ".join(text.split()), 118, initial_indent="# ", subsequent_indent="# ")
+    return textwrap.wrap(
+        " ".join(text.split()), 118, initial_indent="# ", subsequent_indent="# ", break_on_hyphens=False
+    )
 
 
 def _toml(value: object) -> str:
