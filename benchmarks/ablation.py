@@ -472,7 +472,8 @@ def _introduction(config: RunConfig, folds: Sequence[Fold], seeds: int) -> str:
         "depth-only have no seed. `log1p`: log of one plus the counts, in which tissue density counts; `log1p-cp10k`: each spot scaled to",
         "10,000 counts first. HVG-50: the 50 genes of largest standard deviation over the training spots in that scale. Every network has",
         f"the widths of `{config.name}` and at most {vae} + {flow} epochs: `published recipe` is its choices at our widths and rates.",
-        "Everything is the conditional mean (one Euler step from z0 = 0) at w = 1 unless the line says otherwise. Rivals were fitted in each fold on the same rows and the same features.",
+        "Everything is the conditional mean (one Euler step from z0 = 0) at w = 1 unless the line says otherwise. Rivals were fitted in",
+        "each fold on the same rows and the same features.",
         "",
         "Folds: " + "; ".join(f"{f.name}: {', '.join(f.train)} → {', '.join(f.test)}" for f in folds) + ".",
     ]
