@@ -64,7 +64,6 @@ SINGLE: tuple[tuple[str, dict[str, Any]], ...] = (
     ("ours, position = grid-2d", {"flow.position": "grid-2d"}),
     ("ours, velocity = attention", {"flow.velocity": "attention"}),
     ("ours, velocity = dense", {"flow.velocity": "dense"}),
-    ("ours, latent of 32", {"vae.latent": 32}),
     ("ours, PCA in place of the VAE", {"vae.kind": "pca"}),
     ("ours, PCA of 32 components", {"vae.kind": "pca", "vae.latent": 32}),
     ("ours, PCA, velocity = dense", {"vae.kind": "pca", "flow.velocity": "dense"}),

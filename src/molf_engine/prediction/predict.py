@@ -11,7 +11,7 @@ import numpy as np
 from molf_engine import __version__
 from molf_engine.baselines import total_counts
 from molf_engine.bundle import UNKNOWN_CODE, Bundle
-from molf_engine.bundle.latents import Branches, SlideLatents, noise_keys, sample_latents, slide_latents
+from molf_engine.bundle.latents import Branches, Precision, SlideLatents, noise_keys, sample_latents, slide_latents
 from molf_engine.encoders import FeatureCache, encode_patches
 from molf_engine.errors import ConfigError, DataError, SlideError
 from molf_engine.flow.guidance import WHOLE, check_interval, check_scale, guide
@@ -100,6 +100,7 @@ def predict_slide(
     features: np.ndarray | None = None,
     cache: FeatureCache | None = None,
     workers: int | None = None,
+    precision: Precision = "float32",
     progress: ProgressCallback = silent,
     on_partial: PartialCallback | None = None,
 ) -> ad.AnnData:
@@ -129,6 +130,9 @@ def predict_slide(
         Keeps features, so that the next model or code does not encode again.
     workers : int, optional
         Threads that read patches; as many as there are cores, four at most, if not given.
+    precision : str
+        `bfloat16`: matrix products of the network in bfloat16, several times as fast where the processor has it; gate, latents and
+        decoding stay in float32.
     progress : callable
         Told about each phase; may raise ``Cancelled``.
     on_partial : callable, optional
@@ -169,7 +173,7 @@ def predict_slide(
     patches, features = patches.subset(np.flatnonzero(readable)), features[readable]
 
     progress(Progress("Predicting", 0, len(patches)))
-    branches = Branches(field, features, patches.positions_um, index)
+    branches = Branches(field, features, patches.positions_um, index, precision)
     latents = slide_latents(field, features, patches.positions_um, index, branches=branches)
     decoder = bundle.decoder()
     hidden = decoder.hidden(guide(latents.conditional, latents.unconditional, guidance))
@@ -197,7 +201,7 @@ def predict_slide(
         )
     total = decoder.total(hidden) if decoder.has_depth else _total_beside(bundle, features)
     adata = _assemble(bundle, slide, patches, latents, features, values, spread, total)
-    adata.uns["molf"] = _provenance(bundle, slide, patches, code, guidance, estimation, broken)
+    adata.uns["molf"] = _provenance(bundle, slide, patches, code, guidance, estimation, broken, precision)
     progress(Progress("Predicting", len(patches), len(patches)))
     return adata
 
@@ -336,6 +340,7 @@ def _provenance(
     guidance: float,
     estimation: Estimation,
     broken: int,
+    precision: Precision,
 ) -> dict[str, Any]:
     molf: dict[str, Any] = {
         "schema_version": SCHEMA_VERSION,
@@ -348,6 +353,7 @@ def _provenance(
         "steps": estimation.step_count,
         "draws": estimation.draws if estimation.kind != "mean" else 0,
         "seed": estimation.seed,
+        "precision": precision,
         "guidance_interval": np.asarray(estimation.guidance_interval, dtype=np.float64),
         "units": bundle.config.units,
         "experts_per_patch": bundle.config.flow.active if bundle.config.flow.velocity == "moe" else 1,

@@ -248,3 +248,15 @@ def test_a_model_of_raw_counts_without_experts_keeps_the_contract(
     np.testing.assert_allclose(
         np.expm1(np.abs(guided.gene(gene, 1.5, relative=True))), composition, rtol=1e-3, atol=1e-4
     )
+
+
+def test_bfloat16_moves_the_values_little_and_is_stated(
+    tiny_bundle: Bundle, slide_path: Path, predicted: ad.AnnData
+) -> None:
+    with open_slide(slide_path) as slide:
+        half = predict_slide(slide, tiny_bundle, code="SIM_A", guidance=2.0, precision="bfloat16")
+    validate(half)
+    assert half.uns["molf"]["precision"] == "bfloat16"
+    assert predicted.uns["molf"]["precision"] == "float32"
+    moved = np.abs(half.X - predicted.X)
+    assert 0 < moved.max() < 0.1
