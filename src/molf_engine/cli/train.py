@@ -24,7 +24,8 @@ def train(
         tuple[str, ...], Parameter(consume_multiple=True, help="Ids of the sections to train on.")
     ] = (),
     panel: Annotated[
-        str | None, Parameter(help="Gene panel; short for --data.panel: molf-1386, hallmark, or a file with one symbol a line.")
+        str | None,
+        Parameter(help="Gene panel; short for --data.panel: molf-1386, hallmark, or a file with one symbol a line."),
     ] = None,
     start: Annotated[
         str | None,
