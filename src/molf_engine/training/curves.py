@@ -51,7 +51,7 @@ def draw_curves(path: Path, curves: Curves) -> None:
         _PANELS[what](axes, curve)
         axes.axvline(best["epoch"], color="0.6", linestyle="--", label=f"kept (epoch {best['epoch']:.0f})")
         axes.set(title=f"{TITLES[stage]}: {_NAMES[what]}", xlabel="epoch")
-        axes.legend(fontsize="small")
+        axes.legend(fontsize="small", ncols=2 if what == "use" else 1)
     with atomic_path(path) as beside:
         figure.savefig(beside, dpi=120)
 
@@ -72,7 +72,9 @@ def _use(axes: Axes, curve: list[Record]) -> None:
     for name in experts:
         axes.plot(_epochs(curve), [row[name] for row in curve], label=name.removeprefix("validation_use_"), linewidth=1)
     axes.axhline(1 / len(experts), color="0.3", linestyle=":", label="even use")
-    axes.set(ylabel="share of the choices", ylim=(0, None))
+    # Room above the lines for the legend.
+    highest = max(row[name] for row in curve for name in experts)
+    axes.set(ylabel="share of the choices", ylim=(0, 1.6 * highest))
 
 
 def _epochs(curve: list[Record]) -> list[float]:
