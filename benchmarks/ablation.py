@@ -414,7 +414,9 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--work", type=Path, default=Path("ablation-work"), help="folder that keeps finished folds")
     parser.add_argument(
-        "--whole", action="store_true", help="also configs/published.toml whole, with the first seed: hours more"
+        "--whole",
+        action="store_true",
+        help="also configs/published.toml whole, with the first seed: minutes more for each fold",
     )
     parser.add_argument("-o", "--output", type=Path)
     arguments = parser.parse_args()
@@ -445,7 +447,7 @@ def main() -> None:
             for row in json.loads((arguments.work / f"seed{seed}-fold{number}.json").read_text())
         ]
     )
-    seeds = " ".join(map(str, arguments.seeds))
+    seeds = " ".join(map(str, arguments.seeds)) + (" --whole" if WHOLE in set(rows["what"]) else "")
     text = "\n".join(
         [
             "# Accuracy: what each change of the published recipe is worth",
@@ -471,6 +473,7 @@ def _introduction(config: RunConfig, folds: Sequence[Fold], seeds: int) -> str:
         "depth-only have no seed. `log1p`: log of one plus the counts, in which tissue density counts; `log1p-cp10k`: each spot scaled to",
         "10,000 counts first. HVG-50: the 50 genes of largest standard deviation over the training spots in that scale. Every network has",
         f"the widths of `{config.name}` and at most {vae} + {flow} epochs: `published recipe` is its choices at our widths and rates.",
+        f"Where there is a line `{WHOLE}`, it is configs/published.toml whole, with the first seed alone.",
         "Everything is the conditional mean (one Euler step from z0 = 0) at w = 1 unless the line says otherwise. Rivals were fitted in",
         "each fold on the same rows and the same features.",
         "",
