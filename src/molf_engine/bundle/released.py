@@ -8,7 +8,6 @@ sequence of length one (a linear map), and the tables of positions (a formula).
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -16,24 +15,18 @@ import torch
 from pydantic import ValidationError
 from torch import Tensor
 
+from molf_engine.bundle import released_layout as layout
 from molf_engine.bundle.networks import build_vae, build_velocity
+from molf_engine.bundle.released_layout import State
 from molf_engine.config import FlowConfig, VAEConfig
 from molf_engine.errors import BundleError, ConfigError
-from molf_engine.nn.position import row_sinusoids
 from molf_engine.nn.vae import GeneVAE
 
 if TYPE_CHECKING:
     from molf_engine.nn.velocity import VelocityField
 
-State = Mapping[str, Tensor]
-Shapes = dict[str, tuple[int, ...]]
 
 VAE_PREFIX = "gene_autoencoder."
-_EXPERTS = "velocity_predictor.experts"
-_MIXER = "velocity_predictor.attn_layer"
-_ANY = -1
-_NAMED = 6
-_TABLE_ROWS = 128
 
 
 @dataclass(frozen=True)
@@ -125,14 +118,14 @@ def read_vae(state: State, unwritten: Unwritten) -> ReleasedVAE:
     """
     if any(name.startswith((VAE_PREFIX, "velocity_predictor.")) for name in state):
         raise BundleError("this is a whole model, not a gene VAE alone: give it as the checkpoint.")
-    _check_layers(state)
-    _check_names(state, _vae_shapes(0, 0, 0, 0))
-    width, columns = _rows_columns(state, "gene_input_proj.weight")
-    (latent,) = _lengths(state, "latent_norm.weight")
-    feedforward, _ = _rows_columns(state, "transformer_encoder.layers.0.linear1.weight")
-    _check_tensors(state, _vae_shapes(columns, latent, width, feedforward))
-    _check_table(state, "pos_encoder.pe")
-    _check_heads("--vae-heads", unwritten.vae_heads, width, "the gene VAE")
+    layout.check_layers(state)
+    layout.check_names(state, layout.vae_shapes(0, 0, 0, 0))
+    width, columns = layout.rows_columns(state, "gene_input_proj.weight")
+    (latent,) = layout.lengths(state, "latent_norm.weight")
+    feedforward, _ = layout.rows_columns(state, "transformer_encoder.layers.0.linear1.weight")
+    layout.check_tensors(state, layout.vae_shapes(columns, latent, width, feedforward))
+    layout.check_table(state, "pos_encoder.pe")
+    layout.check_heads("--vae-heads", unwritten.vae_heads, width, "the gene VAE")
     try:
         config = VAEConfig(
             latent=latent,
@@ -146,7 +139,7 @@ def read_vae(state: State, unwritten: Unwritten) -> ReleasedVAE:
             standardise=False,
         )
     except ValidationError as error:
-        raise BundleError(f"its widths cannot be used: {_first(error)}.") from error
+        raise BundleError(f"its widths cannot be used: {layout.first_mistake(error)}.") from error
     ours = {
         **_linear(state, "gene_input_proj", "embed"),
         **_linear(state, "input_norm", "embed_norm"),
@@ -184,24 +177,24 @@ def read_velocity(state: State, unwritten: Unwritten) -> ReleasedVelocity:
         raise BundleError(
             "it has no tensors spatial_*: it is of the variant in which no patch sees another, which this program does not have."
         )
-    _check_layers(state)
-    experts = len({match[1] for name in state if (match := re.match(rf"{_EXPERTS}\.(\d+)\.", name))})
-    mixer = not experts and any(name.startswith(f"{_MIXER}.") for name in state)
+    layout.check_layers(state)
+    experts = len({match[1] for name in state if (match := re.match(rf"{layout.EXPERTS}\.(\d+)\.", name))})
+    mixer = not experts and any(name.startswith(f"{layout.MIXER}.") for name in state)
     experts = max(experts, 1)
-    _check_names(state, _velocity_shapes(0, 0, 0, 0, 0, 0, experts, mixer))
-    features, codes = _rows_columns(state, "onco_embedder.weight")
-    head = "velocity_predictor" if mixer else f"{_EXPERTS}.0"
-    inner = _MIXER if mixer else f"{_EXPERTS}.0.transformer.layers.0"
-    latent, width = _rows_columns(state, f"{head}.output_proj.weight")
-    feedforward, _ = _rows_columns(state, f"{inner}.linear1.weight")
-    context_feedforward, _ = _rows_columns(state, "spatial_transformer.layers.0.linear1.weight")
-    _check_tensors(
-        state, _velocity_shapes(latent, features, codes, context_feedforward, width, feedforward, experts, mixer)
+    layout.check_names(state, layout.velocity_shapes(0, 0, 0, 0, 0, 0, experts, mixer))
+    features, codes = layout.rows_columns(state, "onco_embedder.weight")
+    head = "velocity_predictor" if mixer else f"{layout.EXPERTS}.0"
+    inner = layout.MIXER if mixer else f"{layout.EXPERTS}.0.transformer.layers.0"
+    latent, width = layout.rows_columns(state, f"{head}.output_proj.weight")
+    feedforward, _ = layout.rows_columns(state, f"{inner}.linear1.weight")
+    context_feedforward, _ = layout.rows_columns(state, "spatial_transformer.layers.0.linear1.weight")
+    layout.check_tensors(
+        state, layout.velocity_shapes(latent, features, codes, context_feedforward, width, feedforward, experts, mixer)
     )
-    _check_table(state, "spatial_pos_encoder.pe")
-    _check_heads("--context-heads", unwritten.context_heads, features, "the context")
-    _check_heads("--cancer-heads", unwritten.cancer_heads, features, "the attention to the cancer code")
-    _check_heads("--expert-heads", unwritten.expert_heads, width, "the velocity field" if mixer else "an expert")
+    layout.check_table(state, "spatial_pos_encoder.pe")
+    layout.check_heads("--context-heads", unwritten.context_heads, features, "the context")
+    layout.check_heads("--cancer-heads", unwritten.cancer_heads, features, "the attention to the cancer code")
+    layout.check_heads("--expert-heads", unwritten.expert_heads, width, "the velocity field" if mixer else "an expert")
     if not mixer and not 1 <= unwritten.active <= experts:
         raise ConfigError(f"--top-k {unwritten.active} cannot be: the checkpoint has {experts} experts.")
     try:
@@ -228,7 +221,7 @@ def read_velocity(state: State, unwritten: Unwritten) -> ReleasedVelocity:
             vae_dropout=True,
         )
     except ValidationError as error:
-        raise BundleError(f"its widths cannot be used: {_first(error)}.") from error
+        raise BundleError(f"its widths cannot be used: {layout.first_mistake(error)}.") from error
     ours = {
         "context.null": state["unconditional_embedding"].flatten(),
         "context.code.weight": _code_table(state),
@@ -237,11 +230,11 @@ def read_velocity(state: State, unwritten: Unwritten) -> ReleasedVelocity:
         **_linear(state, "velocity_input_norm", "norm"),
     }
     if mixer:
-        ours |= {**_ends(state, "velocity_predictor", "head"), **_layer(state, _MIXER, "head.layer")}
+        ours |= {**_ends(state, "velocity_predictor", "head"), **_layer(state, layout.MIXER, "head.layer")}
     else:
         ours |= _linear(state, "velocity_predictor.gating.linear", "gate.linear")
         for number in range(experts):
-            ours |= _expert(state, f"{_EXPERTS}.{number}", f"head.experts.{number}")
+            ours |= _expert(state, f"{layout.EXPERTS}.{number}", f"head.experts.{number}")
     return ReleasedVelocity(config, latent, features, codes, _as_float(ours))
 
 
@@ -306,156 +299,3 @@ def _linear(state: State, there: str, here: str) -> dict[str, Tensor]:
 
 def _as_float(state: State) -> dict[str, Tensor]:
     return {name: value.detach().to(torch.float32).contiguous() for name, value in state.items()}
-
-
-def _vae_shapes(columns: int, latent: int, width: int, feedforward: int) -> Shapes:
-    return {
-        **_linear_shapes("gene_input_proj", columns, width),
-        **_norm_shapes("input_norm", width),
-        "pos_encoder.pe": (_ANY, 1, width),
-        **_layer_shapes("transformer_encoder.layers.0", width, feedforward),
-        **_linear_shapes("latent_head", width, 2 * latent),
-        **_norm_shapes("latent_norm", latent),
-        **_linear_shapes("decoder.0", latent, width),
-        **_norm_shapes("decoder.1", width),
-        **_linear_shapes("decoder.3", width, 2 * width),
-        **_norm_shapes("decoder.4", 2 * width),
-        **_linear_shapes("decoder.6", 2 * width, columns),
-    }
-
-
-def _velocity_shapes(
-    latent: int,
-    features: int,
-    codes: int,
-    context_feedforward: int,
-    width: int,
-    feedforward: int,
-    experts: int,
-    mixer: bool,
-) -> Shapes:
-    joined = latent + 1 + features
-    shapes: Shapes = {
-        "unconditional_embedding": (1, 1, features),
-        "spatial_pos_encoder.pe": (_ANY, 1, features),
-        **_layer_shapes("spatial_transformer.layers.0", features, context_feedforward),
-        **_linear_shapes("onco_embedder", codes, features),
-        **_attention_shapes("conditioner.attention", features),
-        **_norm_shapes("conditioner.norm", features),
-        **_norm_shapes("velocity_input_norm", joined),
-    }
-    if mixer:
-        places = [("velocity_predictor", _MIXER)]
-    else:
-        shapes |= _linear_shapes("velocity_predictor.gating.linear", joined, experts)
-        places = [(f"{_EXPERTS}.{n}", f"{_EXPERTS}.{n}.transformer.layers.0") for n in range(experts)]
-    for head, layer in places:
-        shapes |= {
-            **_linear_shapes(f"{head}.input_proj", joined, width),
-            **_norm_shapes(f"{head}.input_norm", width),
-            **_layer_shapes(layer, width, feedforward),
-            **_linear_shapes(f"{head}.output_proj", width, latent),
-        }
-    return shapes
-
-
-def _layer_shapes(name: str, width: int, feedforward: int) -> Shapes:
-    return {
-        **_attention_shapes(f"{name}.self_attn", width),
-        **_linear_shapes(f"{name}.linear1", width, feedforward),
-        **_linear_shapes(f"{name}.linear2", feedforward, width),
-        **_norm_shapes(f"{name}.norm1", width),
-        **_norm_shapes(f"{name}.norm2", width),
-    }
-
-
-def _attention_shapes(name: str, width: int) -> Shapes:
-    return {
-        f"{name}.in_proj_weight": (3 * width, width),
-        f"{name}.in_proj_bias": (3 * width,),
-        **_linear_shapes(f"{name}.out_proj", width, width),
-    }
-
-
-def _linear_shapes(name: str, width_in: int, width_out: int) -> Shapes:
-    return {f"{name}.weight": (width_out, width_in), f"{name}.bias": (width_out,)}
-
-
-def _norm_shapes(name: str, width: int) -> Shapes:
-    return {f"{name}.weight": (width,), f"{name}.bias": (width,)}
-
-
-def _check_layers(state: State) -> None:
-    for name in state:
-        if (match := re.match(r"(.+)\.layers\.(\d+)\.", name)) and int(match[2]) > 0:
-            count = 1 + max(
-                int(found[1]) for key in state if (found := re.match(rf"{re.escape(match[1])}\.layers\.(\d+)\.", key))
-            )
-            raise BundleError(f"{match[1]} has {count} layers; the network that this program runs has one there.")
-
-
-def _check_names(state: State, expected: Shapes) -> None:
-    missing, extra = [name for name in expected if name not in state], [name for name in state if name not in expected]
-    if missing or extra:
-        found = [f"missing: {_some(missing)}"] if missing else []
-        found += [f"not known: {_some(extra)}"] if extra else []
-        raise BundleError(f"its tensors are not those of the released network; {'; '.join(found)}.")
-
-
-def _check_tensors(state: State, expected: Shapes) -> None:
-    for name, shape in expected.items():
-        value = state[name]
-        if len(value.shape) != len(shape) or any(
-            want not in (_ANY, size) for want, size in zip(shape, value.shape, strict=True)
-        ):
-            wanted = " x ".join("any" if size == _ANY else str(size) for size in shape)
-            raise BundleError(
-                f"{name} has the shape {_times(value)}, which does not fit the others: {wanted} was expected."
-            )
-        if not value.is_floating_point() or value.layout != torch.strided or value.device.type != "cpu":
-            raise BundleError(f"{name} is a {value.dtype} tensor, not a plain array of floating-point numbers.")
-        if not value.float().isfinite().all():
-            raise BundleError(f"{name} holds values that are not finite. Get the checkpoint again.")
-
-
-def _check_table(state: State, name: str) -> None:
-    """A table of positions is not kept; it must be the one that our formula gives."""
-    table = state[name][:_TABLE_ROWS, 0].float()
-    ours = row_sinusoids(torch.arange(len(table)), table.shape[1])
-    if not torch.allclose(table, ours, rtol=0, atol=1e-4):
-        raise BundleError(f"{name} is another table of positions than the released network's: it cannot be run here.")
-
-
-def _check_heads(option: str, heads: int, width: int, where: str) -> None:
-    if heads < 1 or width % heads:
-        raise ConfigError(f"{option} {heads} cannot be: {where} is {width} wide, which {heads} heads do not divide.")
-
-
-def _rows_columns(state: State, name: str) -> tuple[int, int]:
-    rows, columns = _sizes(state, name, 2)
-    return rows, columns
-
-
-def _lengths(state: State, name: str) -> tuple[int, ...]:
-    return _sizes(state, name, 1)
-
-
-def _sizes(state: State, name: str, axes: int) -> tuple[int, ...]:
-    shape = tuple(state[name].shape)
-    if len(shape) != axes or 0 in shape:
-        raise BundleError(f"{name} has the shape {_times(state[name])}, where {axes} axes were expected.")
-    return shape
-
-
-def _times(value: Tensor) -> str:
-    return " x ".join(map(str, value.shape)) or "of a single number"
-
-
-def _some(names: list[str]) -> str:
-    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-    return ", ".join(names[:_NAMED]) + more
-
-
-def _first(error: ValidationError) -> str:
-    item = error.errors()[0]
-    return f"{'.'.join(map(str, item['loc']))} is {item['input']!r} ({item['msg']})"

@@ -8,15 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from molf_engine.files import atomic_path
-from molf_engine.training.loop import Record
+from molf_engine.training.loop import TITLES, Record
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 Curves = dict[str, list[Record]]
 """Stage -> one record for each epoch."""
-
-TITLES = {"vae": "gene VAE", "flow": "flow"}
 
 
 def write_curves(path: Path, curves: Curves) -> None:

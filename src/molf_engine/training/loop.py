@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 Record = dict[str, float]
 Groups = list[tuple[list[nn.Parameter], float]]
 
+TITLES = {"vae": "gene VAE", "flow": "flow"}
+
 
 @dataclass(frozen=True)
 class Stage:
@@ -33,8 +35,6 @@ class Stage:
     ----------
     name : str
         `vae` or `flow`; keys the random numbers and the saved state.
-    title : str
-        For people.
     network : nn.Module
         What is kept of the training.
     objective : VAEObjective or FlowObjective
@@ -46,11 +46,15 @@ class Stage:
     """
 
     name: str
-    title: str
     network: nn.Module
     objective: VAEObjective | FlowObjective
     groups: Groups
     validate: Callable[[nn.Module, int], Record]
+
+    @property
+    def title(self) -> str:
+        """Its name for people."""
+        return TITLES[self.name]
 
 
 def rate_factor(step: int, steps: int, warmup: float) -> float:

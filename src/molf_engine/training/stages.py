@@ -72,7 +72,7 @@ def vae_stage(config: RunConfig, vae: GeneVAE, held_out: Sequence[TrainingSlide]
 
     objective = VAEObjective(vae, settings, depth)
     groups = [(list(vae.parameters()), config.training.vae.learning_rate)]
-    return Stage("vae", "gene VAE", vae, objective, groups, validate)
+    return Stage("vae", vae, objective, groups, validate)
 
 
 def flow_stage(
@@ -120,7 +120,7 @@ def flow_stage(
     groups = [(others, training.flow.learning_rate)]
     if gate:
         groups.append((gate, training.flow.gate_learning_rate or training.flow.learning_rate))
-    return Stage("flow", "flow", field, objective, groups, validate)
+    return Stage("flow", field, objective, groups, validate)
 
 
 def _validation_draws(seed: int, kind: str, slide: str, epoch: int, z1: Tensor) -> tuple[Tensor, Tensor]:

@@ -18,7 +18,7 @@ from molf_engine.progress import silent
 from molf_engine.training.devices import make_fabric
 from molf_engine.training.networks import train_networks
 from molf_engine.training.objectives import FlowObjective, VAEObjective, join_draws
-from molf_engine.training.slides import join
+from molf_engine.training.slides import join, key_of
 from molf_engine.training.stages import fresh_vae, fresh_velocity
 
 from . import child_steps
@@ -109,13 +109,12 @@ def test_slides_in_one_batch_do_not_see_each_other(position: str, velocity: str)
         torch.testing.assert_close(together.total, torch.cat([one.total for one in alone]), rtol=1e-5, atol=1e-5)
 
 
-def test_draws_belong_to_a_slide_and_not_to_its_batch(tmp_path: Path) -> None:
-    """A slide's noise is the same wherever it stands; two slides of one size have different noise."""
-    config = settings(1)
-    vae = fresh_vae(config, slides())
-    objective = VAEObjective(vae, config.vae, True)
-    seeded = [objective.draw(slides()[0], torch.Generator().manual_seed(5)) for _ in range(2)]
-    assert torch.equal(seeded[0].latent, seeded[1].latent)
+def test_every_seed_stage_epoch_and_slide_has_noise_of_its_own() -> None:
+    objective = VAEObjective(fresh_vae(settings(1), slides()), settings(1).vae, True)
+    keys = [(1, "vae", 0, "S0"), (2, "vae", 0, "S0"), (1, "flow", 0, "S0"), (1, "vae", 1, "S0"), (1, "vae", 0, "S1")]
+    noise = [objective.draw(slides()[0], torch.Generator().manual_seed(key_of(*key))).latent for key in keys]
+    for place, one in enumerate(noise):
+        assert all(not torch.equal(one, other) for other in noise[place + 1 :])
 
 
 def test_bfloat16_learns_nearly_the_same_and_keeps_weights_in_float32(one_process: Path, tmp_path: Path) -> None:
