@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from molf_engine.data.simulator.architecture import ARCHITECTURES, TISSUES
+from molf_engine.data.simulator.architecture import DEMO_KINDS, TISSUES
 from molf_engine.data.simulator.noise import salt_of
 from molf_engine.data.simulator.slide import write_slide
 from molf_engine.data.simulator.tissue import PATCH_UM, SimulatedTissue, draw_counts
@@ -35,12 +35,18 @@ def spot_grid(tissue: SimulatedTissue, spacing_um: float = PATCH_UM, least_tissu
 
 
 def measure(
-    tissue: SimulatedTissue, sample_id: str, patient: str, patch_um: float = PATCH_UM, seed: int = 0
+    tissue: SimulatedTissue,
+    sample_id: str,
+    patient: str,
+    patch_um: float = PATCH_UM,
+    seed: int = 0,
+    genes: Sequence[str] | None = None,
 ) -> AnnData:
     """Return a simulated experiment on a tissue: raw counts of spots, and the truth behind them.
 
     ``X`` raw counts (CSR); ``obsm["spatial"]`` (x, y) level-0 pixels; ``layers["expected"]`` log1p of expected counts
     per 10,000; ``obsm["composition"]`` share of each of ``uns["tissues"]`` in the spot; ``obs["expected_total"]``.
+    With ``genes`` only these are measured, and totals are over these.
     """
     import pandas as pd
     from anndata import AnnData
@@ -50,15 +56,17 @@ def measure(
     abundance = tissue.abundance(positions, patch_um)
     expected = tissue.programmes.expected(abundance, patch_um**2)
     counts = draw_counts(expected, salt_of(seed, "counts", tissue.seed, tissue.kind))
+    measured = tissue.programmes.genes
+    if genes is not None:
+        columns = tissue.programmes.columns(list(genes))
+        measured, expected, counts = tuple(genes), expected[:, columns], counts[:, columns]
     total = expected.sum(axis=1, keepdims=True)
     column, row = (positions // patch_um).astype(int).T
     obs = pd.DataFrame(
         {"array_row": row, "array_col": column, "expected_total": total[:, 0]},
         index=[f"{c}_{r}" for c, r in zip(column, row, strict=True)],
     )
-    adata = AnnData(
-        csr_matrix(counts.astype(np.float32)), obs=obs, var=pd.DataFrame(index=list(tissue.programmes.genes))
-    )
+    adata = AnnData(csr_matrix(counts.astype(np.float32)), obs=obs, var=pd.DataFrame(index=list(measured)))
     adata.obsm["spatial"] = positions / tissue.um_per_pixel
     adata.obsm["composition"] = abundance.sum(axis=-1).astype(np.float32)
     adata.layers["expected"] = np.log1p(expected * (1e4 / total)).astype(np.float32)
@@ -69,7 +77,7 @@ def measure(
 
 def write_hest_folder(
     folder: Path | str,
-    kinds: Sequence[str] = tuple(ARCHITECTURES),
+    kinds: Sequence[str] = DEMO_KINDS,
     sections_per_kind: int = 4,
     size_um: float = 4000.0,
     um_per_pixel: float = DEMO_UM_PER_PIXEL,
@@ -100,9 +108,9 @@ def write_hest_folder(
         adata = measure(tissue, sample_id, patient, patch_um, seed)
         with atomic_path(folder / "st" / f"{sample_id}.h5ad") as path:
             adata.write_h5ad(path, compression="gzip")
-        _write_json(folder / "metadata" / f"{sample_id}.json", adata.uns["meta"])
+        write_json(folder / "metadata" / f"{sample_id}.json", adata.uns["meta"])
         roles[_role(number, sections_per_kind)].append(sample_id)
-    _write_json(folder / "splits.json", roles)
+    write_json(folder / "splits.json", roles)
     progress(Progress("Simulating sections", len(jobs), len(jobs), "sections"))
     return [f"{kind}_{number}" for kind, number in jobs]
 
@@ -159,6 +167,7 @@ def _metadata(
     }
 
 
-def _write_json(path: Path, content: object) -> None:
+def write_json(path: Path, content: object) -> None:
+    """Write a JSON file, whole or not at all."""
     with atomic_path(path) as beside:
         beside.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")

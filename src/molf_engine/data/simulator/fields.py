@@ -211,7 +211,9 @@ def _tumour_glands(layout: Layout, x: np.ndarray, y: np.ndarray) -> tuple[np.nda
     """Depths inside tumour glands, their lumens and the dead cells that fill some of them."""
     x = x + 20 * gradient_noise(x, y, 62, layout.salt("crooked x"))
     y = y + 20 * gradient_noise(x, y, 62, layout.salt("crooked y"))
-    gland = _round_cells(x, y, 158, layout.salt("tumour glands"), 42, 88, _in_tumour(layout))
+    pitch = layout.architecture.tumour_gland_um
+    smallest, largest = 42 * (pitch / 158), 88 * (pitch / 158)
+    gland = _round_cells(x, y, pitch, layout.salt("tumour glands"), smallest, largest, _in_tumour(layout))
     # Besides the lumen in the middle, holes between the cells: cribriform growth.
     holes = np.minimum(gland - 15, (gradient_noise(x, y, 46, layout.salt("holes")) - 0.42) * 44)
     lumen = np.maximum(gland - TUMOUR_WALL_UM, holes)

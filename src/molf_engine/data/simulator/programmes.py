@@ -3,6 +3,8 @@
 A programme is a probability for each gene of the panel: a baseline of its own for every gene, multiplied up for the
 Hallmark sets and marker genes of the tissue.  Each tissue has one for either end of its zone; what a place expresses is
 their mixture in the proportions of :func:`.fields.abundance`, so expected counts are linear in them.
+
+The sets and markers here are those that all simulated codes share; :mod:`.identities` adds what a code has of its own.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ from functools import lru_cache
 import numpy as np
 
 from molf_engine.data.simulator.architecture import TISSUES, architecture
+from molf_engine.data.simulator.identities import IDENTITIES
 from molf_engine.data.simulator.noise import salt_of
 from molf_engine.errors import DataError
 from molf_engine.genes import hallmark_sets, panel
@@ -67,7 +70,7 @@ _SETS: dict[str, tuple[dict[str, float], dict[str, float]]] = {
     ),
 }  # fmt: skip
 
-_MARKERS = {
+MARKERS = {
     "tumour": (
         "EPCAM CDH1 CLDN7 TACSTD2 MUC1 MAL2 DSP MKI67 TOP2A",
         "EPCAM CDH1 CLDN7 TACSTD2 NDRG1 SLC2A1 EGLN3 NDUFA4L2",
@@ -81,13 +84,7 @@ _MARKERS = {
     "epithelium": ("EPCAM CDH1 KIT AQP3 ANPEP", "EPCAM CDH1 PIGR SLPI LCN2 SCGB2A1 CLU"),
     "necrosis": ("HMOX1 CHI3L1 SPP1 GPNMB", "S100A9 LYZ CXCL8 HMOX1 IL1B"),
 }
-
-# What tells the tumour of one code from that of another, at either end of its zone.
-_IDENTITY: dict[str, tuple[dict[str, float], str]] = {
-    "SIM_A": ({"ESTROGEN_RESPONSE_EARLY": 1.1, "ESTROGEN_RESPONSE_LATE": 0.8}, "ESR1 GATA3 ERBB2 ANKRD30A MLPH XBP1"),
-    "SIM_B": ({"WNT_BETA_CATENIN_SIGNALING": 1.0, "KRAS_SIGNALING_UP": 0.7}, "CEACAM6 OLFM4 TFF3 REEP6 SOX9 AREG"),
-    "SIM_C": ({"P53_PATHWAY": 0.7, "NOTCH_SIGNALING": 0.8}, "KRT5 KRT14 KRT6B KRT16 TP63 SOX2 PI3 DSC1"),
-}
+"""Marker genes of each tissue at zone 0 and zone 1, in every code."""
 
 
 @dataclass(frozen=True)
@@ -119,7 +116,7 @@ class Programmes:
         return np.array([place[gene] for gene in genes], dtype=np.int64)
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=16)
 def programmes(kind: str) -> Programmes:
     """Return the programmes of a simulated cancer code: the same on every machine, whatever the slide."""
     architecture(kind)
@@ -130,11 +127,11 @@ def programmes(kind: str) -> Programmes:
     for t, tissue in enumerate(TISSUES):
         for end in (0, 1):
             log_fold = dict(_SETS[tissue][end])
-            markers = _MARKERS[tissue][end].split()
-            if tissue == "tumour":
-                identity, own = _IDENTITY[kind]
-                log_fold = {name: log_fold.get(name, 0) + identity.get(name, 0) for name in {**log_fold, **identity}}
-                markers += own.split()
+            markers = MARKERS[tissue][end].split()
+            if tissue in IDENTITIES[kind]:
+                own = IDENTITIES[kind][tissue][end]
+                log_fold = {name: log_fold.get(name, 0) + own.sets.get(name, 0) for name in {**log_fold, **own.sets}}
+                markers += own.markers.split()
             profile[t, end] = _profile(genes, sets, baseline, log_fold, markers, (kind, tissue, end))
     density = _COUNTS_PER_UM2 * np.array([_CELLULARITY[tissue] for tissue in TISSUES])
     return Programmes(genes, profile, density)
