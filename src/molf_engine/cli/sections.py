@@ -8,11 +8,11 @@ from molf_engine.errors import ConfigError
 
 
 def split_ids(text: str) -> tuple[str, ...]:
-    """Section ids of ``FILE:ROLE``.  Raises :class:`ConfigError` on another form."""
+    """Section ids of ``FILE:ROLE``, or of ``published-0:test``, a published split.  Raises :class:`ConfigError` on another form."""
     from molf_engine.data import read_split
 
     # From the right: a Windows path has a colon of its own.
     path, separator, role = text.rpartition(":")
     if not separator or not role or "\\" in role or "/" in role:
-        raise ConfigError(f"--split wants FILE:ROLE, for example splits.json:train, not {text!r}.")
+        raise ConfigError(f"--split wants FILE:ROLE, for example splits.json:train or published-0:test, not {text!r}.")
     return tuple(read_split(Path(path), role))

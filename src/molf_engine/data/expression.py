@@ -4,24 +4,21 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from molf_engine.data.counts import Columns, read_columns
 from molf_engine.data.sections import Section
 from molf_engine.errors import DataError
-from molf_engine.genes import convert_units, orthologs
+from molf_engine.genes import Reference, convert_units, read_as
 
 if TYPE_CHECKING:
-    import anndata
     import scipy.sparse
 
 logger = logging.getLogger(__name__)
-
-# log1p of a million counts is 13.8: fractions below this are most likely logarithms, not counts.
-_LARGEST_LOGARITHM = 20.0
 
 
 @dataclass(frozen=True)
@@ -36,7 +33,8 @@ class Expression:
     measured: np.ndarray
     """``(G,)`` bool: the section has this gene."""
     total: np.ndarray
-    """``(S,)`` float32, counts over ALL genes of the section, those outside the panel too."""
+    """``(S,)`` float32, counts over ALL genes of the section, those outside the panel too; of a file with genes of two
+    species, over those of the one that was asked for."""
     positions: np.ndarray
     """``(S, 2)`` float64, x and y of the centres in level-0 pixels."""
     names: tuple[str, ...]
@@ -45,6 +43,10 @@ class Expression:
     """How many spots were left out because they have too few counts."""
     truth: np.ndarray | None = None
     """``(S, G)`` float32 log1p-cp10k expression without the noise of counting, where it is known: in simulated tissue only."""
+    reference: Reference | None = None
+    """Species of the genes of the file, where a file was read."""
+    aliases: Mapping[str, str] = field(default_factory=dict)
+    """Genes of the panel that the file has under an earlier or other name: symbol to that name."""
 
     def __len__(self) -> int:
         """Count the spots."""
@@ -77,7 +79,12 @@ def load_expression(
 ) -> Expression:
     """Read the counts of a section on a panel; unmeasured genes are marked, not refused.
 
-    Columns of the file that bear the same symbol are one gene: their counts are added.
+    Columns of the file that bear the same symbol are one gene: their counts are added.  A gene of the panel that the file
+    does not have is read under an earlier or other name, if one column alone bears such a name.
+
+    A file with genes of human and mouse (a human tumour grown in a mouse, aligned to both genomes) is read as one species:
+    human, or with ``human_symbol`` mouse.  Only its counts are read, totalled and held against ``min_counts``, so that
+    counts per 10,000 do not depend on how much of the other species lies in a spot.
 
     Parameters
     ----------
@@ -89,7 +96,7 @@ def load_expression(
         Spots with fewer counts over all genes are left out, and counted.
     symbols
         ``human_symbol``: match the panel with human symbols instead of the names of the file: with the column of that
-        name, or for a mouse section without it, with one-to-one orthologs. Genes without one still count in the total.
+        name, or for mouse genes without it, with one-to-one orthologs. Genes without one still count in the total.
 
     Raises
     ------
@@ -97,10 +104,9 @@ def load_expression(
         If the file cannot be read, has no positions, holds NaN, negative or log-transformed values (genes named), no
         gene of the panel, or no spot with ``min_counts``.
     """
-    adata = _read(section.st_path)
-    counts = _counts(adata, section.id)
-    positions = _positions(adata, section.id)
-    columns = _panel_columns(_symbols(adata, section, symbols), genes, section)
+    columns = read_columns(section, symbols)
+    counts = columns.counts
+    on_panel, aliases = _panel_columns(columns, genes, section)
 
     total = np.asarray(counts.sum(axis=1, dtype=np.float64)).ravel()
     kept = total >= min_counts
@@ -113,106 +119,62 @@ def load_expression(
             "%s: left out %d of %d spots with fewer than %g counts", section.id, left_out, len(total), min_counts
         )
 
-    on_panel = (counts[np.flatnonzero(kept)] @ columns).toarray()
-    names = np.asarray(_unique_names(adata.obs_names, section.id), dtype=object)[kept]
+    panel_counts = (counts[np.flatnonzero(kept)] @ on_panel).toarray()
+    names = np.asarray(columns.names, dtype=object)[kept]
     return Expression(
         section_id=section.id,
         genes=tuple(genes),
-        counts_log1p=np.log1p(on_panel, dtype=np.float32),
-        measured=np.asarray(columns.sum(axis=0)).ravel() > 0,
+        counts_log1p=np.log1p(panel_counts, dtype=np.float32),
+        measured=np.asarray(on_panel.sum(axis=0)).ravel() > 0,
         total=total[kept].astype(np.float32),
-        positions=positions[kept],
+        positions=columns.positions[kept],
         names=tuple(names),
         left_out=left_out,
-        truth=_truth(adata, kept, columns),
+        truth=_truth(columns.expected, kept, on_panel),
+        reference=columns.reference,
+        aliases=aliases,
     )
 
 
-def _truth(adata: anndata.AnnData, kept: np.ndarray, columns: scipy.sparse.csr_matrix) -> np.ndarray | None:
+def _truth(expected: np.ndarray | None, kept: np.ndarray, columns: scipy.sparse.csr_matrix) -> np.ndarray | None:
     """What :mod:`molf_engine.data.simulator` wrote beside the counts."""
-    if "expected" not in adata.layers:
+    if expected is None:
         return None
-    expected = np.asarray(adata.layers["expected"], dtype=np.float32)[kept]
     # A logarithm cannot be added up: it is taken over only where a column of the file is a gene of the panel by itself.
-    result: np.ndarray = expected @ columns.toarray().astype(np.float32)
+    result: np.ndarray = expected[kept] @ columns.toarray().astype(np.float32)
     return result if columns.sum(axis=0).max() <= 1 else None
 
 
-def _read(path: Path) -> anndata.AnnData:
-    import anndata
-
-    try:
-        return anndata.read_h5ad(path)
-    # A damaged HDF5 file fails in many ways; each means the same to the user.
-    except Exception as error:
-        raise DataError(f"Cannot read the counts in {path}: {error}. It should be an AnnData file (.h5ad).") from error
-
-
-def _counts(adata: anndata.AnnData, section_id: str) -> scipy.sparse.csr_matrix:
-    """Raw counts ``(S, genes of the file)``, float64: whole sums stay exact."""
+def _panel_columns(
+    read: Columns, genes: tuple[str, ...], section: Section
+) -> tuple[scipy.sparse.csr_matrix, dict[str, str]]:
+    """``(genes of the file, G)``, 1 where a column of the file counts for a gene of the panel; and what was read as what."""
     import scipy.sparse
 
-    if adata.X is None or 0 in adata.shape:
-        raise DataError(f"{section_id}: its file holds no counts (X is empty).")
-    counts = scipy.sparse.csr_matrix(adata.X, dtype=np.float64)
-    values = counts.data
-    for wrong, what in ((~np.isfinite(values), "NaN or infinite"), (values < 0, "negative")):
-        if wrong.any():
-            raise DataError(
-                f"{section_id}: {wrong.sum()} counts are {what}, in {_named(adata, counts, wrong)}. "
-                "X should hold raw counts."
-            )
-    broken = values != np.floor(values)
-    if broken.any():
-        where = _named(adata, counts, broken)
-        if values.max() <= _LARGEST_LOGARITHM:
-            raise DataError(f"{section_id}: X looks log-transformed (fractions in {where}). It should hold raw counts.")
-        logger.warning(
-            "%s: %d counts are not whole numbers, in %s: used as they are", section_id, int(broken.sum()), where
-        )
-    return counts
-
-
-def _named(adata: anndata.AnnData, counts: scipy.sparse.csr_matrix, where: np.ndarray) -> str:
-    """Name the genes of some stored values, in words."""
-    genes = adata.var_names[np.unique(counts.indices[where])]
-    more = f" and {len(genes) - 3} more genes" if len(genes) > 3 else ""
-    return ", ".join(map(str, genes[:3])) + more
-
-
-def _positions(adata: anndata.AnnData, section_id: str) -> np.ndarray:
-    if "spatial" not in adata.obsm:
-        raise DataError(f'{section_id}: its file has no obsm["spatial"], the x and y of the spots in level-0 pixels.')
-    positions = np.asarray(adata.obsm["spatial"], dtype=np.float64)
-    if positions.ndim != 2 or positions.shape[1] != 2 or not np.isfinite(positions).all():
-        raise DataError(f'{section_id}: obsm["spatial"] should be an x and a y for each spot, all finite.')
-    return positions
-
-
-def _symbols(adata: anndata.AnnData, section: Section, symbols: str | None) -> list[str]:
-    """Symbol of each column of the file; empty: none."""
-    own = [str(name) for name in adata.var_names]
-    if symbols is None:
-        return own
-    if symbols in adata.var:
-        column: Any = adata.var[symbols]
-        return ["" if value is None or value != value else str(value) for value in column.astype(object)]
-    if symbols == "human_symbol" and section.is_mouse:
-        human = {mouse: name for name, mouse in orthologs("mouse").items()}
-        return [human.get(name, "") for name in own]
-    raise DataError(
-        f'{section.id}: its file has no column var["{symbols}"]. It has: {", ".join(adata.var.columns) or "none"}.'
-    )
-
-
-def _panel_columns(symbols: list[str], genes: tuple[str, ...], section: Section) -> scipy.sparse.csr_matrix:
-    """``(genes of the file, G)``, 1 where a column of the file counts for a gene of the panel."""
-    import scipy.sparse
-
+    symbols = read.symbols
     place = {symbol: column for column, symbol in enumerate(genes)}
+    held = set(symbols)
+    aliases = read_as(
+        [gene for gene in genes if gene not in held], [symbol for symbol in symbols if symbol not in place]
+    )
+    if aliases:
+        examples = ", ".join(f"{name} as {symbol}" for symbol, name in list(aliases.items())[:5])
+        more = f" and {len(aliases) - 5} more" if len(aliases) > 5 else ""
+        logger.info(
+            "%s: %d genes of the panel bear another name in the file; read %s%s",
+            section.id,
+            len(aliases),
+            examples,
+            more,
+        )
+    place |= {name: place[symbol] for symbol, name in aliases.items()}
     found = [(row, place[symbol]) for row, symbol in enumerate(symbols) if symbol in place]
     if not found:
-        hint = " Its genes are of a mouse: match them by human symbols (human_symbol)." if section.is_mouse else ""
+        hint = (
+            " Its genes are of a mouse: match them by human symbols (human_symbol)."
+            if section.is_mouse or read.reference.kind == "mouse"
+            else ""
+        )
         raise DataError(
             f"{section.id}: none of its {len(symbols)} genes ({', '.join(symbols[:3])}, ...) is among the {len(genes)} "
             f"of the panel ({', '.join(genes[:3])}, ...). Both should be gene symbols of one species.{hint}"
@@ -220,22 +182,5 @@ def _panel_columns(symbols: list[str], genes: tuple[str, ...], section: Section)
     rows, columns = np.array(found).T
     if twice := [genes[column] for column, count in Counter(columns.tolist()).items() if count > 1]:
         logger.warning("%s: added the counts of several columns for %s", section.id, ", ".join(twice[:5]))
-    return scipy.sparse.csr_matrix((np.ones(len(rows)), (rows, columns)), shape=(len(symbols), len(genes)))
-
-
-def _unique_names(names: Any, section_id: str) -> list[str]:
-    """Names of the spots; repeated ones get a number, so that a name is one spot."""
-    given = [str(name) for name in names]
-    if len(set(given)) == len(given):
-        return given
-    logger.warning("%s: some spots share a name; they get a number each", section_id)
-    taken, unique = set(given), []
-    seen: set[str] = set()
-    for name in given:
-        number, candidate = 0, name
-        while candidate in seen or (number and candidate in taken):
-            number += 1
-            candidate = f"{name}-{number}"
-        seen.add(candidate)
-        unique.append(candidate)
-    return unique
+    matrix = scipy.sparse.csr_matrix((np.ones(len(rows)), (rows, columns)), shape=(len(symbols), len(genes)))
+    return matrix, aliases

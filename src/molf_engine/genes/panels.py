@@ -11,6 +11,7 @@ from molf_engine.errors import ConfigError, DataError
 
 RELEASED = "molf-1386"
 HALLMARK = "hallmark"
+HALLMARK_HVG = "hallmark+hvg"
 
 
 def table_lines(name: str) -> list[str]:
@@ -31,7 +32,7 @@ def panel(name: str | Path) -> tuple[str, ...]:
     Raises
     ------
     ConfigError
-        If there is no such panel and no such file.
+        If there is no such panel and no such file, or it is chosen on data (``hallmark+hvg``).
     DataError
         If the file holds no symbol, a symbol twice, or more than symbols.
     """
@@ -39,6 +40,11 @@ def panel(name: str | Path) -> tuple[str, ...]:
         return _released()
     if name == HALLMARK:
         return _hallmark()
+    if name == HALLMARK_HVG:
+        raise ConfigError(
+            f"The panel {HALLMARK_HVG} is chosen on the training sections of a run, so it is not known without them. "
+            f"Train with it, or name {RELEASED}, {HALLMARK} or a text file with one symbol a line."
+        )
     return _from_file(Path(name))
 
 
@@ -58,7 +64,7 @@ def _hallmark() -> tuple[str, ...]:
 def _from_file(path: Path) -> tuple[str, ...]:
     if not path.is_file():
         raise ConfigError(
-            f"Unknown gene panel {str(path)!r}: choose {RELEASED}, {HALLMARK}, or a text file with one symbol a line."
+            f"Unknown gene panel {str(path)!r}: choose {RELEASED}, {HALLMARK}, {HALLMARK_HVG}, or a text file with one symbol a line."
         )
     try:
         symbols = _content(path.read_text(encoding="utf-8-sig"))

@@ -57,3 +57,8 @@ def test_a_binary_file_is_no_panel(tmp_path: Path) -> None:
     path.write_bytes(b"\xff\xfe\x00\x01GNAS")
     with pytest.raises(DataError, match="Cannot read the gene panel"):
         panel(path)
+
+
+def test_the_panel_that_is_chosen_on_data_says_so() -> None:
+    with pytest.raises(ConfigError, match="chosen on the training sections"):
+        panel("hallmark+hvg")
