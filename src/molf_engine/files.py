@@ -53,17 +53,31 @@ def atomic_path(path: Path, *, overwrite: bool = True) -> Iterator[Path]:
     # The suffix stays at the end: writers choose their format by it.
     beside = path.with_name(f".{path.stem}-{uuid.uuid4().hex[:8]}{path.suffix}")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        yield beside
-        _replace(beside, path)
+        with writing_to(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            yield beside
+            replace_path(beside, path)
+    finally:
+        _remove(beside)
+
+
+@contextmanager
+def writing_to(path: Path) -> Iterator[None]:
+    """Say in plain words why the operating system refuses to write ``path``.
+
+    Raises
+    ------
+    MolfError
+        If the disk is full or read-only, or permission is denied.
+    """
+    try:
+        yield
     except OSError as error:
         # Only what concerns this place: the block may fail to read another file, and that must not be blamed on this one.
         here = error.filename is None or str(error.filename).startswith(str(path.parent))
         if error.errno in _REFUSALS and here:
             raise MolfError(f"Cannot write {path}: {_REFUSALS[error.errno]}.") from error
         raise
-    finally:
-        _remove(beside)
 
 
 _REFUSALS = {
@@ -77,7 +91,8 @@ _REFUSALS = {
 }
 
 
-def _replace(source: Path, target: Path) -> None:
+def replace_path(source: Path, target: Path) -> None:
+    """Give a file or folder the name of another, which is removed if it is there."""
     if target.is_dir():
         # A folder cannot be renamed over a folder that holds something: move the old one aside first.
         aside = target.with_name(f".{target.stem}-old-{uuid.uuid4().hex[:8]}")

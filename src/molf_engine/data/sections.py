@@ -49,6 +49,11 @@ class Section:
         """Whether the metadata say that the tissue is of a mouse."""
         return self.species.lower() in {"mus musculus", "mouse"}
 
+    @property
+    def is_simulated(self) -> bool:
+        """Whether the metadata say that the tissue was simulated."""
+        return "simulated" in f"{self.species} {self.technology}".lower()
+
 
 def open_section(section: Section) -> Slide:
     """Open the slide of a section at the um per pixel that its metadata or else the file says.
@@ -104,11 +109,11 @@ def read_hest(folder: Path | str, ids: Iterable[str] = ()) -> list[Section]:
     folder = Path(folder)
     if not folder.is_dir():
         raise DataError(f"No such folder: {folder}. Name a folder in the layout of HEST-1k (st/, wsis/, metadata/).")
-    files = _st_files(_roots(folder), folder)
+    files = find_counts(_roots(folder), folder)
     wanted = tuple(dict.fromkeys(ids))
     if unknown := [name for name in wanted if name not in files]:
         raise DataError(f"No section {', '.join(unknown)} in {folder}. It has: {', '.join(files)}.")
-    slides = {name: _slide_of(files[name]) for name in wanted or files}
+    slides = {name: find_slide(files[name]) for name in wanted or files}
     if missing := [name for name, slide in slides.items() if slide is None]:
         if wanted or len(missing) == len(slides):
             wsis = files[missing[0]].parent.parent / "wsis"
@@ -116,7 +121,7 @@ def read_hest(folder: Path | str, ids: Iterable[str] = ()) -> list[Section]:
         logger.warning(
             "Left out %d sections of %s that have counts but no slide: %s", len(missing), folder, ", ".join(missing)
         )
-    return [_section(name, slide, files[name]) for name, slide in slides.items() if slide is not None]
+    return [make_section(name, slide, files[name]) for name, slide in slides.items() if slide is not None]
 
 
 def _roots(folder: Path) -> list[Path]:
@@ -134,7 +139,8 @@ def _roots(folder: Path) -> list[Path]:
     return roots
 
 
-def _st_files(roots: list[Path], folder: Path) -> dict[str, Path]:
+def find_counts(roots: list[Path], folder: Path) -> dict[str, Path]:
+    """``st/<id>.h5ad`` of each section in ``roots``, folders of ``folder``.  Raises :class:`DataError` for none, or one that is twice."""
     files: dict[str, Path] = {}
     for root in roots:
         for path in sorted((root / "st").glob("*.h5ad")):
@@ -149,20 +155,23 @@ def _st_files(roots: list[Path], folder: Path) -> dict[str, Path]:
     return files
 
 
-def _slide_of(st_path: Path) -> Path | None:
+def find_slide(st_path: Path) -> Path | None:
     """Slide with the section's name: ``<id>.tif`` if there, else whatever bears the name."""
     wsis = st_path.parent.parent / "wsis"
     usual = wsis / f"{st_path.stem}.tif"
     if usual.is_file():
         return usual
+    if not wsis.is_dir():
+        return None
     # Not Path.stem: an id may hold dots, and so may a suffix (.ome.tif, .ome.zarr).
     named = sorted(path for path in wsis.iterdir() if path.name.startswith(f"{st_path.stem}."))
     return named[0] if named else None
 
 
-def _section(name: str, slide_path: Path, st_path: Path) -> Section:
-    path = st_path.parent.parent / "metadata" / f"{name}.json"
-    metadata = _read_metadata(path)
+def make_section(name: str, slide_path: Path, st_path: Path, more: Mapping[str, Any] | None = None) -> Section:
+    """Section described by ``metadata/<id>.json``, and by ``more`` where that says nothing.  Raises :class:`DataError` if damaged."""
+    own = _read_metadata(st_path.parent.parent / "metadata" / f"{name}.json")
+    metadata = {**own, **(more or {}), **{key: value for key, value in own.items() if value not in (None, "")}}
 
     def text(*keys: str, missing: str = UNKNOWN) -> str:
         values = (str(metadata[key]).strip() for key in keys if metadata.get(key) is not None)

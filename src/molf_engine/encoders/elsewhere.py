@@ -37,7 +37,9 @@ class _Found:
     centres: np.ndarray | None = None
 
 
-def read_features(path: Path | str, patches: Patches, *, coordinates: Path | str | None = None) -> np.ndarray:
+def read_features(
+    path: Path | str, patches: Patches, *, coordinates: Path | str | None = None, partial: bool = False
+) -> np.ndarray:
     """Features of ``patches`` from a file that another tool wrote.
 
     Parameters
@@ -48,6 +50,8 @@ def read_features(path: Path | str, patches: Patches, *, coordinates: Path | str
         Matched by name (barcode) where the file has barcodes that fit, by centre otherwise.
     coordinates
         CSV of an ``.npy`` file; none: the file of the same name ending in ``.csv``.
+    partial
+        Whether the file may lack patches, not all of them: their rows are NaN.
 
     Returns
     -------
@@ -71,13 +75,16 @@ def read_features(path: Path | str, patches: Patches, *, coordinates: Path | str
         case suffix:
             raise DataError(f"{path} ends in {suffix or 'nothing'}; features are read from .h5, .pt and .npy files.")
     features = _checked(path, found)
-    rows = _match(path, found, patches)
+    rows, by = _match(path, found, patches)
+    if not partial or (rows < 0).all():
+        _all_found(path, rows, patches, by)
     chosen = features[rows]
-    if not np.isfinite(chosen).all():
-        first = int(np.flatnonzero(~np.isfinite(chosen).all(axis=1))[0])
+    if not np.isfinite(chosen[rows >= 0]).all():
+        first = int(np.flatnonzero((rows >= 0) & ~np.isfinite(chosen).all(axis=1))[0])
         raise DataError(
             f"{path}: the features of patch {patches.names[first]} hold values that are not finite. Compute them again."
         )
+    chosen[rows < 0] = np.nan
     return chosen
 
 
@@ -173,25 +180,31 @@ def _checked(path: Path, found: _Found) -> np.ndarray:
     return features.astype(np.float32)
 
 
-def _match(path: Path, found: _Found, patches: Patches) -> np.ndarray:
-    """Row of the file for each patch ``(P,)``."""
+def _match(path: Path, found: _Found, patches: Patches) -> tuple[np.ndarray, str]:
+    """Row of the file for each patch ``(P,)``, -1: it has none; and what they were told apart by, names if those find as many."""
+    if found.names is None and found.centres is None:
+        raise DataError(f"{path} holds neither barcodes nor coordinates: its features cannot be told apart.")
+    ways = []
     if found.names is not None:
         row_of = {name: row for row, name in enumerate(found.names)}
-        if found.centres is None or all(name in row_of for name in patches.names):
-            rows = np.array([row_of.get(name, -1) for name in patches.names], np.int64)
-            return _all_found(path, rows, patches, "barcode")
-    if found.centres is None:
-        raise DataError(f"{path} holds neither barcodes nor coordinates: its features cannot be told apart.")
-    if not len(found.centres):
-        return _all_found(path, np.full(len(patches), -1), patches, "position")
+        ways.append((np.array([row_of.get(name, -1) for name in patches.names], np.int64), "barcode"))
+    if found.centres is not None and not (ways and (ways[0][0] >= 0).all()):
+        ways.append((_nearest(found.centres, patches), "position"))
+    return max(ways, key=lambda way: int((way[0] >= 0).sum()))
+
+
+def _nearest(centres: np.ndarray, patches: Patches) -> np.ndarray:
+    """Row of the centre at that of each patch ``(P,)``, -1 where there is none."""
+    if not len(centres):
+        return np.full(len(patches), -1)
     from scipy.spatial import cKDTree
 
-    distance, rows = cKDTree(found.centres).query(patches.centres)
-    rows = np.where(distance <= max(_NEAR_PX, _NEAR * patches.size_px), rows, -1)
-    return _all_found(path, rows, patches, "position")
+    distance, rows = cKDTree(centres).query(patches.centres)
+    return np.where(distance <= max(_NEAR_PX, _NEAR * patches.size_px), rows, -1)
 
 
-def _all_found(path: Path, rows: np.ndarray, patches: Patches, by: str) -> np.ndarray:
+def _all_found(path: Path, rows: np.ndarray, patches: Patches, by: str) -> None:
+    """Raise :class:`DataError` naming the first patch without features."""
     missing = np.flatnonzero(rows < 0)
     if len(missing):
         x, y = patches.centres[missing[0]]
@@ -200,4 +213,3 @@ def _all_found(path: Path, rows: np.ndarray, patches: Patches, by: str) -> np.nd
             f" {patches.names[missing[0]]} with its centre at x {x:.0f}, y {y:.0f} (level-0 pixels)."
             " Compute features for these patches, or predict at the file's own positions."
         )
-    return rows

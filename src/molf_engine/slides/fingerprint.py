@@ -26,6 +26,13 @@ def fingerprint(slide: Slide) -> str:
     return digest.hexdigest()
 
 
+def file_fingerprint(path: Path) -> str:
+    """SHA-256 (hex) of the size in bytes, the first and the last MB of a file."""
+    digest = hashlib.sha256()
+    _add_file(digest, path)
+    return digest.hexdigest()
+
+
 def _add_file(digest: hashlib._Hash, path: Path) -> None:
     size = path.stat().st_size
     digest.update(str(size).encode())
