@@ -26,7 +26,9 @@ class DataConfig(_Settings):
     """Which sections to learn from, and how their counts are read."""
 
     path: Path | None = None
-    """HEST-layout folder (st/, wsis/, metadata/). `--data` overrides it."""
+    """HEST-layout folder (st/, wsis/, metadata/), or the corpus that `molf-engine prepare` made. `--data` overrides it."""
+    features: Path | None = None
+    """Folder of features made elsewhere (<id>.h5, .pt or .npy) by the encoder that encoder.name names; not for a corpus, which has them."""
     sections: tuple[str, ...] = ()
     """Ids of the sections to train on, the validation sections included; empty: every section in the folder."""
     validation: tuple[str, ...] = ()
@@ -38,7 +40,8 @@ class DataConfig(_Settings):
     units: Units = "log1p-cp10k"
     """Scale the network learns: `log1p` of raw counts (published), or composition and depth apart."""
     panel: str = "molf-1386"
-    """Gene panel: `molf-1386` (the paper's), `hallmark`, or a file with one symbol a line."""
+    """Gene panel: `molf-1386` (the paper's), `hallmark`, `hallmark+hvg` (chosen on the training sections), `corpus` (all that a prepared
+    corpus holds), or a file with one symbol a line."""
 
 
 class PatchConfig(_Settings):
@@ -54,7 +57,8 @@ class EncoderConfig(_Settings):
     """What turns the image of a patch into features."""
 
     name: str = "builtin"
-    """`builtin` needs no download; it is the only one so far."""
+    """`builtin` needs no download and is fitted on the training sections; else a foundation encoder (`uni2-h`, ..., docs/encoders.md) or a
+    folder that holds one. A corpus brings its own."""
 
 
 class VAEConfig(_Settings):
@@ -163,6 +167,8 @@ class TrainingConfig(_Settings):
     """Nodes of a cluster. Under SLURM, start one task for each process: `srun --ntasks-per-node DEVICES molf-engine train ...`."""
     precision: Literal["float32", "bfloat16"] = "float32"
     """`bfloat16`: matrix products in bfloat16, weights and losses in float32."""
+    keep_gb: float = Field(4.0, ge=0)
+    """Memory for slides of a prepared corpus, in GiB; what does not fit is read again in each epoch, while the network works."""
     batch_slides: int = Field(1, ge=1)
     """Slides in one step, over all processes; losses are means over slides."""
     shuffle: bool = True
@@ -247,8 +253,9 @@ def read_settings(path: Path) -> dict[str, Any]:
         raise ConfigError(f"{path} holds no settings: it should be tables such as [data] and [flow].")
     data = values.get("data")
     if isinstance(data, dict):
-        if data.get("path") is not None:
-            data["path"] = str((path.parent / Path(str(data["path"])).expanduser()).resolve())
+        for key in ("path", "features"):
+            if data.get(key) is not None:
+                data[key] = str((path.parent / Path(str(data[key])).expanduser()).resolve())
         # A panel is a name, or a file beside the settings.
         panel = path.parent / Path(str(data.get("panel", ""))).expanduser()
         if panel.is_file():

@@ -179,6 +179,11 @@ class Bundle:
         load_arrays(network, self.tensors, "vae")
         return network.eval()
 
+    @property
+    def has_encoder(self) -> bool:
+        """Whether it can look at pixels itself; imported weights and models of features made elsewhere cannot."""
+        return (self.path / "encoder").is_dir()
+
     def encoder(self) -> Encoder:
         """The encoder it was trained with.
 
@@ -189,7 +194,7 @@ class Bundle:
         """
         from molf_engine.encoders import load_encoder
 
-        if self.imported and not (self.path / "encoder").is_dir():
+        if not self.has_encoder:
             raise BundleError(
                 f"The model {self.name} needs features of the image encoder {self.config.encoder} ({self.config.features} for each "
                 "patch), which it does not hold, so it cannot look at a slide's pixels itself. Compute the features elsewhere and "

@@ -7,7 +7,12 @@ from cyclopts import App, ArgumentCollection
 COMMANDS = {
     "train": "Train a model from sections with measured expression, and write it as a bundle.",
     "predict": "Predict expression for slides; each result is an AnnData, one row per patch.",
+    "prepare": "Prepare a HEST-layout folder for training: features and counts in one corpus.",
     "evaluate": "Score a bundle beside ridge, MLP and depth-only; nothing is fitted.",
+    "select-guidance": "Choose the guidance scale on measured sections by Filter-and-Rank.",
+    "benchmark": "Train and score MoLF, its variants and its rivals on the same sections; one report.",
+    "routing": "Analyse which experts are used where: tables, figures and tests in one report.",
+    "audit-splits": "List test sections that share a patient, a tissue block or an experiment with training.",
     "import-weights": "Turn a checkpoint of the released network into a bundle.",
     "gaussians": "Compare mixture of experts and dense networks on eight Gaussians, beside the exact answers.",
     "models": "List the bundles that this machine knows, with what each has seen and how good it is.",

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
 from molf_engine.errors import ConfigError
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from molf_engine.evaluation.scoring import SectionScores
+
 
 def evaluate(
     bundle: Annotated[str, Parameter(help="Name or folder of the bundle.")],
-    data: Annotated[Path, Parameter(help="HEST-layout folder with measured sections.")],
+    data: Annotated[Path, Parameter(help="HEST-layout folder with measured sections, or a prepared corpus.")],
     /,
     *,
     sections: Annotated[tuple[str, ...], Parameter(consume_multiple=True, help="Ids of the sections to score.")] = (),
@@ -21,7 +26,16 @@ def evaluate(
     code: Annotated[
         str | None, Parameter(help="Cancer code for all sections; each section's own if not given.")
     ] = None,
-    orthologs: Annotated[bool, Parameter(negative="", help="Match mouse genes by their human ortholog.")] = False,
+    features: Annotated[
+        Path | None,
+        Parameter(
+            help="Folder of features that the model's encoder made elsewhere: <id>.h5, .pt or .npy for each section."
+        ),
+    ] = None,
+    orthologs: Annotated[
+        Literal["mouse"] | None,
+        Parameter(help="Species of the sections: its genes are matched by their human orthologs."),
+    ] = None,
     per_gene: Annotated[Path | None, Parameter(help="Also write the PCC of every gene to this CSV.")] = None,
     coverage: Annotated[
         bool,
@@ -34,11 +48,10 @@ def evaluate(
     from molf_engine.bundle import Bundle
     from molf_engine.cli.console import progress_bar, show_table
     from molf_engine.cli.sections import split_ids
-    from molf_engine.data import read_hest
     from molf_engine.encoders import FeatureCache
     from molf_engine.evaluation import coverage as spread
     from molf_engine.evaluation.evaluate import evaluate as score
-    from molf_engine.evaluation.evaluate import evaluate_coverage
+    from molf_engine.evaluation.evaluate import evaluate_coverage, source_for
     from molf_engine.evaluation.scoring import PROTOCOL, as_records, table, write_per_gene
 
     if coverage and per_gene is not None:
@@ -50,18 +63,19 @@ def evaluate(
     if draws is not None:
         spread.central_rank(draws)
     model = Bundle.load(bundle)
-    chosen = read_hest(data, (*sections, *(split_ids(split) if split else ())))
+    source = source_for(model, data, features=features, cache=FeatureCache())
+    chosen = source.sections((*sections, *(split_ids(split) if split else ())))
     symbols: Literal["human_symbol"] | None = "human_symbol" if orthologs else None
     if coverage:
         with progress_bar() as progress:
             rows = evaluate_coverage(
                 model,
+                source,
                 chosen,
                 guidance=guidance,
                 code=code,
                 symbols=symbols,
                 draws=spread.DRAWS if draws is None else draws,
-                cache=FeatureCache(),
                 progress=progress,
             )
         records = spread.coverage_records(rows)
@@ -79,11 +93,11 @@ def evaluate(
     with progress_bar() as progress:
         scores = score(
             model,
+            source,
             chosen,
             guidance=guidance,
             code=code,
             symbols=symbols,
-            cache=FeatureCache(),
             progress=progress,
         )
     if per_gene is not None:
@@ -97,6 +111,22 @@ def evaluate(
             f"{PROTOCOL}.",
             "role: what the section was to the model; seen: it has learned from the patient.",
             "depth: for each gene a line on the predicted log total. "
-            f"Rivals were fitted on {', '.join(model.config.training_sections)}, as MoLF was.",
+            f"Rivals were fitted on {', '.join(model.config.training_sections)}, as MoLF was."
+            if model.config.training_sections
+            else "Imported weights have no rivals: what was fitted on the same sections is not known.",
+            *_species(scores),
         ],
     )
+
+
+def _species(scores: Sequence[SectionScores]) -> list[str]:
+    """What is to be said of sections whose genes are not all human."""
+    meanings = {
+        "mixed": "human tissue grown in a mouse, as it seems: not a test across species",
+        "mouse": "matched by one-to-one orthologs",
+    }
+    return [
+        f"{score.section}: {score.reference.text}; {meanings[score.reference.kind]}."
+        for score in scores
+        if score.reference is not None and score.reference.kind in meanings
+    ]

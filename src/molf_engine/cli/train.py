@@ -18,14 +18,18 @@ def train(
     /,
     *,
     output: Annotated[Path, Parameter(alias="-o", help="Folder of the new bundle.")],
-    data: Annotated[Path | None, Parameter(help="HEST-layout folder; overrides data.path of the settings.")] = None,
+    data: Annotated[
+        Path | None, Parameter(help="HEST-layout folder or prepared corpus; overrides data.path of the settings.")
+    ] = None,
     split: Annotated[str | None, Parameter(help="FILE:ROLE, the sections to train on, from a split file.")] = None,
     sections: Annotated[
         tuple[str, ...], Parameter(consume_multiple=True, help="Ids of the sections to train on.")
     ] = (),
     panel: Annotated[
         str | None,
-        Parameter(help="Gene panel; short for --data.panel: molf-1386, hallmark, or a file with one symbol a line."),
+        Parameter(
+            help="Gene panel; short for --data.panel: molf-1386, hallmark, hallmark+hvg, corpus, or a file with one symbol a line."
+        ),
     ] = None,
     start: Annotated[
         str | None,

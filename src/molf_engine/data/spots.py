@@ -155,7 +155,12 @@ class FolderSpots:
 
     def fingerprint(self, section: Section) -> str:
         """Size of the file with the counts."""
-        return str(section.st_path.stat().st_size)
+        return folder_fingerprint(section)
+
+
+def folder_fingerprint(section: Section) -> str:
+    """Size of the file with the counts of a section."""
+    return str(section.st_path.stat().st_size)
 
 
 def features_file(folder: Path, section: str) -> Path:

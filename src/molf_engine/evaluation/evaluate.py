@@ -3,31 +3,74 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import Literal
-
-import numpy as np
+from pathlib import Path
 
 from molf_engine.bundle import UNKNOWN_CODE, Bundle
-from molf_engine.data import Section, load_expression
-from molf_engine.data.expression import Expression
-from molf_engine.data.sections import open_section
-from molf_engine.encoders import FeatureCache, encode_patches
+from molf_engine.data import Section
+from molf_engine.data.corpus import Corpus, is_corpus
+from molf_engine.data.spots import FolderSpots, Spots, SpotSource, Symbols
+from molf_engine.encoders import FeatureCache
+from molf_engine.errors import ConfigError
 from molf_engine.evaluation.coverage import DRAWS, STEPS, Coverage, section_coverage
 from molf_engine.evaluation.scoring import SectionScores, predict_models, role_of, score_section
 from molf_engine.flow.guidance import check_scale
 from molf_engine.progress import Progress, ProgressCallback, silent
-from molf_engine.slides import patches_at
+
+
+def source_for(
+    bundle: Bundle, data: Path, *, features: Path | None = None, cache: FeatureCache | None = None
+) -> SpotSource:
+    """Where the spots of ``data`` come from, with the features that a bundle needs.
+
+    Parameters
+    ----------
+    bundle : Bundle
+        The trained model.
+    data : Path
+        HEST-layout folder, or a prepared corpus.
+    features : Path, optional
+        Folder of features made elsewhere by the bundle's encoder, for a folder of sections.
+    cache : FeatureCache, optional
+        Keeps what is encoded.
+
+    Raises
+    ------
+    MolfError
+        If the corpus holds features of another encoder or of other patches, or the bundle cannot encode and no features are given.
+    """
+    if not is_corpus(data):
+        encoder = bundle.encoder() if features is None else None
+        return FolderSpots(
+            data,
+            bundle.config.patch.size_um,
+            encoder=encoder,
+            features=features,
+            name=bundle.config.encoder,
+            cache=cache,
+        )
+    if features is not None:
+        raise ConfigError(f"{data} is a prepared corpus and has its features already: leave --features out.")
+    corpus = Corpus.open(data)
+    for what, own, theirs in (
+        ("the encoder", bundle.config.encoder, corpus.encoder),
+        ("patches in um", bundle.config.patch.size_um, corpus.patch_um),
+    ):
+        if own != theirs:
+            raise ConfigError(
+                f"{data} was prepared for another model: {what}: {theirs} there, {own} in {bundle.name}. Prepare a corpus with "
+                f"`molf-engine prepare --encoder {bundle.path}`."
+            )
+    return corpus
 
 
 def evaluate(
     bundle: Bundle,
+    source: SpotSource,
     sections: Sequence[Section],
     *,
     guidance: float | None = None,
     code: str | None = None,
-    symbols: Literal["human_symbol"] | None = None,
-    cache: FeatureCache | None = None,
+    symbols: Symbols | None = None,
     progress: ProgressCallback = silent,
 ) -> list[SectionScores]:
     """Score the bundle and its rivals, section by section.
@@ -36,8 +79,10 @@ def evaluate(
     ----------
     bundle : Bundle
         The trained model.
+    source : SpotSource
+        See :func:`source_for`.
     sections : sequence of Section
-        See :func:`molf_engine.data.read_hest`.
+        Those of ``source`` to score.
     guidance : float, optional
         Guidance scale; the bundle's choice if not given.
     code : str, optional
@@ -55,34 +100,34 @@ def evaluate(
     field = bundle.velocity()
     return [
         score_section(
-            predict_models(bundle, field, spots.features, spots.positions, spots.code, guidance),
+            predict_models(bundle, field, spots.features, spots.positions_um, code_index, guidance),
             spots.expression,
             section.patient,
             role=role_of(bundle, section.id),
             seen=section.patient in patients,
         )
-        for section, spots in _encoded(bundle, sections, code, symbols, cache, progress)
+        for section, spots, code_index in section_spots(bundle, source, sections, code, symbols, progress)
     ]
 
 
 def evaluate_coverage(
     bundle: Bundle,
+    source: SpotSource,
     sections: Sequence[Section],
     *,
     guidance: float | None = None,
     code: str | None = None,
-    symbols: Literal["human_symbol"] | None = None,
+    symbols: Symbols | None = None,
     draws: int = DRAWS,
     steps: int = STEPS,
     seed: int = 0,
-    cache: FeatureCache | None = None,
     progress: ProgressCallback = silent,
 ) -> list[Coverage]:
     """Compare the spread of the bundle's draws with what was measured, section by section.
 
     Parameters
     ----------
-    bundle, sections, guidance, code, symbols
+    bundle, source, sections, guidance, code, symbols
         As for :func:`evaluate`.
     draws, steps, seed : int
         See :func:`molf_engine.evaluation.coverage.section_coverage`.
@@ -95,13 +140,13 @@ def evaluate_coverage(
     guidance = check_scale(bundle.config.guidance if guidance is None else guidance)
     field = bundle.velocity()
     rows = []
-    for section, spots in _encoded(bundle, sections, code, symbols, cache, progress):
+    for section, spots, code_index in section_spots(bundle, source, sections, code, symbols, progress):
         rows += section_coverage(
             bundle,
             field,
             spots.features,
-            spots.positions,
-            spots.code,
+            spots.positions_um,
+            code_index,
             guidance,
             spots.expression,
             role=role_of(bundle, section.id),
@@ -113,40 +158,21 @@ def evaluate_coverage(
     return rows
 
 
-@dataclass(frozen=True)
-class _Spots:
-    """Spots of one section that can be read: features (S, D), positions in um (S, 2), and what was measured."""
-
-    features: np.ndarray
-    positions: np.ndarray
-    code: int
-    expression: Expression
-
-
-def _encoded(
+def section_spots(
     bundle: Bundle,
+    source: SpotSource,
     sections: Sequence[Section],
     code: str | None,
-    symbols: Literal["human_symbol"] | None,
-    cache: FeatureCache | None,
+    symbols: Symbols | None,
     progress: ProgressCallback,
-) -> Iterator[tuple[Section, _Spots]]:
+) -> Iterator[tuple[Section, Spots, int]]:
+    """Read sections one after the other: each with its spots, and the row of its cancer code.
+
+    Parameters are those of :func:`evaluate`.
+    """
     genes = tuple(bundle.genes.index)
-    encoder = bundle.encoder()
     for place, section in enumerate(sections):
         progress(Progress(f"Scoring {section.id}", place, len(sections), "sections"))
-        expression = load_expression(section, genes, bundle.config.min_counts, symbols)
         chosen = code or (section.code if section.code in bundle.config.trained_codes else UNKNOWN_CODE)
-        with open_section(section) as slide:
-            patches = patches_at(slide, expression.positions, bundle.config.patch.size_um, expression.names)
-            features = encode_patches(slide, patches, encoder, cache=cache, progress=progress)
-        readable = np.isfinite(features).all(axis=1)
-        yield (
-            section,
-            _Spots(
-                features[readable],
-                patches.positions_um[readable],
-                bundle.code_index(chosen),
-                expression.subset(readable),
-            ),
-        )
+        spots = source.read(section, genes, bundle.config.min_counts, symbols, progress)
+        yield section, spots, bundle.code_index(chosen)

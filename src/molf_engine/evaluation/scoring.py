@@ -17,6 +17,7 @@ from molf_engine.evaluation.metrics import mean_finite, pcc
 from molf_engine.files import atomic_path
 from molf_engine.flow.guidance import guide
 from molf_engine.genes import convert_units
+from molf_engine.genes.species import Reference
 from molf_engine.genes.units import UNITS
 
 if TYPE_CHECKING:
@@ -52,6 +53,8 @@ class SectionScores:
     spots: int
     left_out: int
     pcc: Mapping[str, Mapping[str, np.ndarray]]
+    reference: Reference | None = None
+    """Which species' genes were counted and used, if known."""
 
 
 @dataclass(frozen=True)
@@ -82,6 +85,8 @@ def predict_models(
 ) -> Predictions:
     """Predictions of MoLF (conditional mean, guided) and of the rivals in both scales.
 
+    Imported weights have no rivals; without them and without a depth of its own, a model predicts in its own scale alone.
+
     Parameters
     ----------
     features : ndarray
@@ -93,16 +98,20 @@ def predict_models(
     decoder = bundle.decoder()
     hidden = decoder.hidden(guide(latents.conditional, latents.unconditional, guidance))
     own, rivals = bundle.config.units, bundle.rivals()
+    if not rivals and not decoder.has_depth:
+        return {"molf": {own: decoder.columns(hidden)}}
     total = decoder.total(hidden) if decoder.has_depth else total_counts(rivals[f"depth.{own}"], features)
     predicted = {"molf": (decoder.columns(hidden), total)}
     for name in ("ridge", "mlp"):
-        predicted[name] = (rivals[name].predict(features), total_counts(rivals[name], features))
+        if name in rivals:
+            predicted[name] = (rivals[name].predict(features), total_counts(rivals[name], features))
     results = {
         name: {units: convert_units(values, totals, own, units) for units in UNITS}
         for name, (values, totals) in predicted.items()
     }
     # A line on depth is fitted in the scale that it is scored in: it is the bar that tissue density alone sets.
-    results["depth"] = {units: rivals[f"depth.{units}"].predict(features) for units in UNITS}
+    if rivals:
+        results["depth"] = {units: rivals[f"depth.{units}"].predict(features) for units in UNITS}
     return results
 
 
@@ -124,7 +133,10 @@ def score_section(
     measured = {units: expression.in_units(units) for units in UNITS}
     if expression.truth is not None:
         measured[TRUTH] = expression.truth
-        predictions = {model: {**scales, TRUTH: scales["log1p-cp10k"]} for model, scales in predictions.items()}
+        predictions = {
+            model: {**scales, TRUTH: scales["log1p-cp10k"]} if "log1p-cp10k" in scales else scales
+            for model, scales in predictions.items()
+        }
     return SectionScores(
         expression.section_id,
         patient,
@@ -136,6 +148,7 @@ def score_section(
             model: {units: pcc(values, measured[units], expression.measured) for units, values in scales.items()}
             for model, scales in predictions.items()
         },
+        expression.reference,
     )
 
 
@@ -147,19 +160,20 @@ def table(scores: Sequence[SectionScores], genes: pd.DataFrame) -> list[Row]:
     scores : sequence of SectionScores
         One per section.
     genes : DataFrame
-        A bundle's genes: the 50 most variable are chosen by their training sd in the scale that is scored.
+        A bundle's genes: the 50 most variable are chosen by their training sd in the scale that is scored; where that is not known
+        (imported weights) there is no such row.
     """
     rows = []
     for score in scores:
         for units in score.pcc["molf"]:
-            spread = (
-                genes[f"sd_{'log1p-cp10k' if units == TRUTH else units}"].where(genes["measured"], -np.inf).to_numpy()
-            )
-            sets = {"panel": np.arange(len(genes)), f"HVG-{HVG}": np.argsort(-spread, kind="stable")[:HVG]}
-            for name, index in sets.items():
+            models = [model for model in MODELS if units in score.pcc.get(model, {})]
+            for name, index in _gene_sets(genes, units).items():
                 # A gene that one model predicts as a constant has no PCC there: compare on the genes that all can be scored on.
-                shared = np.all([np.isfinite(score.pcc[model][units][index]) for model in MODELS], axis=0)
-                means = {model: mean_finite(score.pcc[model][units][index][shared]) for model in MODELS}
+                shared = np.all([np.isfinite(score.pcc[model][units][index]) for model in models], axis=0)
+                means = {
+                    model: mean_finite(score.pcc[model][units][index][shared]) if model in models else float("nan")
+                    for model in MODELS
+                }
                 rows.append(
                     Row(
                         score.section,
@@ -174,6 +188,17 @@ def table(scores: Sequence[SectionScores], genes: pd.DataFrame) -> list[Row]:
                     )
                 )
     return rows
+
+
+def _gene_sets(genes: pd.DataFrame, units: str) -> dict[str, np.ndarray]:
+    """Places in the panel of the gene sets that are averaged over."""
+    sets = {"panel": np.arange(len(genes))}
+    column = f"sd_{'log1p-cp10k' if units == TRUTH else units}"
+    # Imported weights without statistics have the same sd, or none, for every gene.
+    if column in genes and genes[column].nunique() > 1:
+        spread = genes[column].where(genes["measured"], -np.inf).to_numpy()
+        sets[f"HVG-{HVG}"] = np.argsort(-spread, kind="stable")[:HVG]
+    return sets
 
 
 def as_records(rows: Sequence[Row]) -> list[dict[str, Any]]:
@@ -200,7 +225,7 @@ def write_per_gene(path: Path, scores: Sequence[SectionScores], genes: pd.DataFr
 
     tables = [
         pd.DataFrame({"section": score.section, "units": units, "gene": genes.index}).assign(
-            **{model: score.pcc[model][units] for model in MODELS}
+            **{model: score.pcc[model][units] for model in MODELS if units in score.pcc.get(model, {})}
         )
         for score in scores
         for units in score.pcc["molf"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -36,29 +36,31 @@ class LinearVAE(nn.Module):
         self.requires_grad_(False)
 
     @torch.no_grad()
-    def fit(self, x: Tensor, mask: Tensor, weight: Tensor) -> None:
+    def fit(self, slides: Iterable[tuple[Tensor, Tensor]], weight: Tensor) -> None:
         """Components of the training spots, each scaled to unit variance.
 
         Parameters
         ----------
-        x : Tensor
-            Expression, (S, G).
-        mask : Tensor
-            1 where measured, (S, G).
+        slides : iterable of (Tensor, Tensor)
+            Of each slide its expression, (S, G), and 1 where it was measured, (G,) or (S, G).
         weight : Tensor
             Weight of each column in units of its sd, (G,).
         """
         gain = weight.sqrt().double().cpu()
-        rows = ((x - self.centre) / self.scale * mask).double().cpu() * gain
+        products, spots = torch.zeros(len(gain), len(gain), dtype=torch.float64), 0
+        for x, mask in slides:
+            rows = ((x - self.centre) / self.scale * mask).double().cpu() * gain
+            products += rows.T @ rows
+            spots += len(rows)
         count = self.encoder.out_features
-        if min(rows.shape) < count:
-            raise ValueError(f"{count} components need at least as many spots, not {min(rows.shape)}")
-        _, values, directions = torch.linalg.svd(rows, full_matrices=False)
-        directions = directions[:count]
+        if min(spots, len(gain)) < count:
+            raise ValueError(f"{count} components need at least as many spots, not {min(spots, len(gain))}")
+        variances, vectors = torch.linalg.eigh(products)
+        directions = vectors.T.flip(0)[:count]
         # An eigenvector's sign is arbitrary; fixing it makes the fit the same on every machine.
         largest = directions.gather(1, directions.abs().argmax(1, keepdim=True))
         directions = directions * largest.sign()
-        spread = (values[:count] / len(rows) ** 0.5).clamp(min=1e-6)[:, None]
+        spread = (variances.flip(0)[:count].clamp(min=0) / spots).sqrt().clamp(min=1e-6)[:, None]
         last = self.decoder[0]
         assert isinstance(last, nn.Linear)
         self.encoder.weight.copy_(gain * directions / spread)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ from molf_engine.config import StageConfig, TrainingConfig
 from molf_engine.errors import MolfError
 from molf_engine.files import atomic_path
 from molf_engine.progress import Progress, ProgressCallback
+from molf_engine.training.feeding import in_order
 from molf_engine.training.objectives import FlowObjective, Losses, VAEObjective, join_draws
 from molf_engine.training.slides import TrainingSlide, join, key_of
 
@@ -183,15 +185,16 @@ class _Run:
         """Take one step for each batch of slides, return the means of the losses over slides."""
         size = self._training.batch_slides
         batches = [order[place : place + size] for place in range(0, len(order), size)]
+        shares = [self._share(batch) for batch in batches]
+        slides = in_order(self._slides, [index for own, _ in shares for index in own])
         self._objective.train()
         sums: dict[str, Tensor] = {}
-        for place, batch in enumerate(batches):
+        for place, (batch, (own, share)) in enumerate(zip(batches, shares, strict=True)):
             step = epoch * len(batches) + place
             factor = rate_factor(step, self._config.epochs * len(batches), self._config.warmup)
             for group in self._optimizer.param_groups:
                 group["lr"] = group["peak"] * factor
-            own, share = self._share(batch)
-            losses = self._losses(own, epoch, step)
+            losses = self._losses(list(islice(slides, len(own))), epoch, step)
             # Every process divides by all slides of the step and multiplies by its peers: DDP averages over processes.
             self._fabric.backward(losses.total.sum() * (share * self._fabric.world_size / len(batch)))
             norm = nn.utils.clip_grad_norm_(self._parameters, self._config.clip)
@@ -212,9 +215,8 @@ class _Run:
         own = list(batch[self._fabric.global_rank :: self._fabric.world_size])
         return (own, 1.0) if own else ([batch[0]], 0.0)
 
-    def _losses(self, indices: Sequence[int], epoch: int, step: int) -> Losses:
+    def _losses(self, chosen: Sequence[TrainingSlide], epoch: int, step: int) -> Losses:
         seed, name = self._training.seed, self._stage.name
-        chosen = [self._slides[index] for index in indices]
         draws = [
             self._stage.objective.draw(s, torch.Generator().manual_seed(key_of(seed, name, epoch, s.id)))
             for s in chosen

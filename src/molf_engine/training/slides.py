@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -49,8 +49,16 @@ class TrainingSlide:
     expression: Expression
     um_per_pixel: float
 
+    @property
+    def nbytes(self) -> int:
+        """Memory that its tensors and its measurement take, in bytes."""
+        tensors = (self.features, self.positions, self.targets)
+        return sum(tensor.nbytes for tensor in tensors) + self.expression.counts_log1p.nbytes
+
     def to(self, device: torch.device) -> TrainingSlide:
         """Tensors moved to ``device``."""
+        if self.features.device == device:
+            return self
         return replace(
             self,
             features=self.features.to(device),
@@ -58,11 +66,6 @@ class TrainingSlide:
             targets=self.targets.to(device),
             measured=self.measured.to(device),
         )
-
-
-def on_device(device: torch.device, slides: Sequence[TrainingSlide]) -> list[TrainingSlide]:
-    """Slides whose tensors are on ``device``."""
-    return [slide.to(device) for slide in slides]
 
 
 def make_targets(expression: Expression, units: Units, depth: bool) -> tuple[Tensor, Tensor]:
@@ -75,16 +78,37 @@ def make_targets(expression: Expression, units: Units, depth: bool) -> tuple[Ten
     return torch.from_numpy(np.ascontiguousarray(values)), torch.from_numpy(measured)
 
 
-def column_statistics(slides: list[TrainingSlide]) -> tuple[np.ndarray, np.ndarray]:
+def column_statistics(slides: Sequence[TrainingSlide]) -> tuple[np.ndarray, np.ndarray]:
     """Mean and sd of each column over the rows in which it was measured, (G',) each; 0 and 1 where it never was."""
-    # On the CPU: not every device has float64.
-    tables = [(slide.targets.cpu().double().numpy(), slide.measured.cpu().numpy()) for slide in slides]
-    count = sum(measured * len(targets) for targets, measured in tables)
-    total = sum((targets * measured).sum(0) for targets, measured in tables)
-    mean = np.divide(total, count, out=np.zeros_like(total), where=count > 0)
-    squares = sum(((targets - mean) ** 2 * measured).sum(0) for targets, measured in tables)
-    sd = np.sqrt(np.divide(squares, count, out=np.ones_like(total), where=count > 0))
+    mean, sd = masked_statistics(
+        lambda: ((slide.targets.cpu().numpy(), slide.measured.cpu().numpy()) for slide in slides)
+    )
     return mean.astype(np.float32), sd.astype(np.float32)
+
+
+def masked_statistics(tables: Callable[[], Iterable[tuple[np.ndarray, np.ndarray]]]) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and sd of each column over the rows in which it was measured, in two passes over the slides.
+
+    Parameters
+    ----------
+    tables : callable
+        Gives, at each call, the (S, G) values of every slide with the (G,) mask of what it measured.
+
+    Returns
+    -------
+    mean, sd : ndarray
+        (G,) float64; 0 and 1 where a column was never measured.
+    """
+    sums = [
+        (measured * np.float64(len(values)), (values.astype(np.float64) * measured).sum(0))
+        for values, measured in tables()
+    ]
+    count, total = (np.sum(column, axis=0) for column in zip(*sums, strict=True))
+    mean = np.divide(total, count, out=np.zeros_like(total), where=count > 0)
+    squares = np.sum(
+        [((values.astype(np.float64) - mean) ** 2 * measured).sum(0) for values, measured in tables()], axis=0
+    )
+    return mean, np.sqrt(np.divide(squares, count, out=np.ones_like(total), where=count > 0))
 
 
 class Batch(NamedTuple):

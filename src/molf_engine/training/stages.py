@@ -14,6 +14,7 @@ from molf_engine.flow.path import end_point, interpolate
 from molf_engine.nn.linear_vae import LinearVAE
 from molf_engine.nn.vae import GeneVAE
 from molf_engine.nn.velocity import VelocityField
+from molf_engine.training.feeding import in_order
 from molf_engine.training.loop import Record, Stage
 from molf_engine.training.objectives import FlowObjective, VAEObjective, column_weights
 from molf_engine.training.slides import TrainingSlide, column_statistics, key_of
@@ -32,14 +33,13 @@ def fresh_vae(config: RunConfig, slides: Sequence[TrainingSlide]) -> Autoencoder
     torch.manual_seed(config.training.seed)
     vae = build_vae(config.vae, columns, config.flow.position)
     if config.vae.standardise or isinstance(vae, LinearVAE):
-        mean, sd = column_statistics(list(slides))
+        mean, sd = column_statistics(slides)
         vae.centre.copy_(torch.from_numpy(mean))
         vae.scale.copy_(torch.from_numpy(sd.clip(min=SMALLEST_SD)))
     vae.to(slides[0].targets.device)
     if isinstance(vae, LinearVAE):
-        masks = [slide.measured.expand_as(slide.targets) for slide in slides]
         weight = column_weights(vae, learns_depth(config), config.vae.depth_weight) * vae.scale.square()
-        vae.fit(torch.cat([slide.targets for slide in slides]), torch.cat(masks), weight)
+        vae.fit(((slide.targets, slide.measured) for slide in slides), weight)
     return vae
 
 
@@ -62,7 +62,7 @@ def vae_stage(config: RunConfig, vae: GeneVAE, held_out: Sequence[TrainingSlide]
     def validate(module: nn.Module, epoch: int) -> Record:
         assert isinstance(module, GeneVAE)
         errors, ceilings = [], []
-        for slide in held_out:
+        for slide in in_order(held_out, range(len(held_out))):
             mean, _ = module.encode(slide.targets, slide.measured.expand_as(slide.targets), slide.positions)
             decoded = module.decode(mean)
             weight = column_weights(module, depth, settings.depth_weight) * slide.measured
@@ -86,7 +86,7 @@ def flow_stage(
     def validate(module: nn.Module, epoch: int) -> Record:
         assert isinstance(module, VelocityField)
         records = []
-        for slide in held_out:
+        for slide in in_order(held_out, range(len(held_out))):
             z1, _ = vae.encode(slide.targets, slide.measured.expand_as(slide.targets), slide.positions)
             z0, times = _validation_draws(training.seed, training.validation, slide.id, epoch, z1)
             if settings.source == "matched":

@@ -12,7 +12,7 @@ import torch
 
 from molf_engine import __version__
 from molf_engine.bundle import Bundle, BundleConfig, Patient
-from molf_engine.bundle.bundle import write_json, write_tensors
+from molf_engine.bundle.bundle import read_tensors, write_json, write_tensors
 from molf_engine.bundle.networks import state_arrays
 from molf_engine.bundle.reference import FeatureReference
 from molf_engine.config import RunConfig
@@ -30,20 +30,38 @@ from molf_engine.evaluation.scoring import (
     score_section,
     table,
 )
+from molf_engine.evaluation.sweep import Sweep
 from molf_engine.files import atomic_path
 from molf_engine.genes.units import UNITS
 from molf_engine.progress import Progress, ProgressCallback
 from molf_engine.training.card import card
 from molf_engine.training.curves import draw_curves, write_curves
-from molf_engine.training.guidance import Measures, choose_guidance, measure_scales
+from molf_engine.training.feeding import SlideFeed
+from molf_engine.training.guidance import measure_scales
 from molf_engine.training.networks import Networks
 from molf_engine.training.oracle import draw_oracle, oracle_table, write_oracle
 from molf_engine.training.rivals import fit_rivals
 from molf_engine.training.sections import Roles
-from molf_engine.training.slides import TrainingSlide, on_device
+from molf_engine.training.slides import TrainingSlide, key_of, masked_statistics
 
 if TYPE_CHECKING:
     import pandas as pd
+
+
+REFERENCE_SPOTS = 50_000
+"""Spots that the statistics of the features are taken from, about: a covariance needs no more."""
+
+
+COVERAGE_SECTIONS = 8
+"""Most sections of a role whose draws are compared with what was measured."""
+
+
+class Features(NamedTuple):
+    """The encoder whose features a model learned from; ``encoder`` itself is not at hand where they were made elsewhere."""
+
+    name: str
+    width: int
+    encoder: Encoder | None
 
 
 class Made(NamedTuple):
@@ -53,34 +71,35 @@ class Made(NamedTuple):
     roles: Roles
     genes: tuple[str, ...]
     codes: tuple[str, ...]
-    encoder: Encoder
-    slides: list[TrainingSlide]
-    held_out: list[TrainingSlide]
-    test: list[TrainingSlide]
+    features: Features
+    slides: SlideFeed
+    held_out: SlideFeed
+    test: SlideFeed
     networks: Networks
     start: Bundle | None
+    rivals: Bundle | None
 
 
 def write_bundle(output: Path, made: Made, overwrite: bool, progress: ProgressCallback) -> None:
     """Fit the rivals, choose the guidance scale, score every held-out section, and write the folder ``output``."""
-    config, held_out = made.config, on_device(torch.device("cpu"), made.held_out)
+    cpu = torch.device("cpu")
+    config, slides, held_out = made.config, made.slides.to(cpu), made.held_out.to(cpu)
     progress(Progress("Fitting rivals", 0, 0))
-    rivals = fit_rivals(on_device(torch.device("cpu"), made.slides), held_out, config)
+    rivals = _rivals_of(made.rivals) if made.rivals is not None else fit_rivals(slides, held_out, config)
 
     with atomic_path(output, overwrite=overwrite) as beside:
         beside.mkdir(parents=True)
-        _write_model(beside, made, rivals)
-        save_encoder(made.encoder, beside / "encoder")
+        _write_model(beside, made, slides, rivals)
+        if made.features.encoder is not None:
+            save_encoder(made.features.encoder, beside / "encoder")
         write_curves(beside / "curves.csv", made.networks.curves)
         draw_curves(beside / "curves.png", made.networks.curves)
 
         # From here on everything is measured on the weights as they were written, rounded to float16 or not.
         progress(Progress("Choosing guidance", 0, 0))
         written = Bundle.load(beside)
-        measures = measure_scales(
-            written.velocity(), written.decoder(), held_out, config.data.units, config.guidance.scales
-        )
-        guidance = choose_guidance(measures, config.guidance)
+        measures = measure_scales(written, held_out, config.guidance)
+        guidance = measures.scale
         _rewrite(beside, guidance=guidance)
 
         progress(Progress("Scoring", 0, 0))
@@ -93,12 +112,12 @@ def write_bundle(output: Path, made: Made, overwrite: bool, progress: ProgressCa
         write_oracle(beside / "oracle.csv", ceilings)
         draw_oracle(beside / "oracle.png", ceilings)
         progress(Progress("Checking the spread", 0, 0))
-        coverage = _coverage(written, guidance, [*held_out, *made.test])
-        _write_scores(beside, written, scores, measures, guidance, ceilings, coverage)
+        coverage = _coverage(written, guidance, [*_some(held_out), *_some(made.test)])
+        _write_scores(beside, written, scores, measures, ceilings, coverage)
 
 
-def _write_model(folder: Path, made: Made, rivals: dict[str, np.ndarray]) -> None:
-    config, roles, slides, start = made.config, made.roles, made.slides, made.start
+def _write_model(folder: Path, made: Made, slides: SlideFeed, rivals: dict[str, np.ndarray]) -> None:
+    config, roles, start = made.config, made.roles, made.start
     seen = (*roles.train, *roles.validation)
     scales = [slide.um_per_pixel for slide in slides]
     known = [section for section in seen if section.patient != UNKNOWN]
@@ -120,8 +139,8 @@ def _write_model(folder: Path, made: Made, rivals: dict[str, np.ndarray]) -> Non
         guidance=1.0,
         guidance_choice=config.guidance,
         patch=config.patch,
-        encoder=made.encoder.name,
-        features=made.encoder.width,
+        encoder=made.features.name,
+        features=made.features.width,
         vae=config.vae,
         flow=config.flow,
         organs=_joined({section.organ for section in seen}, before.organs if before else ()),
@@ -133,7 +152,7 @@ def _write_model(folder: Path, made: Made, rivals: dict[str, np.ndarray]) -> Non
         test_sections=tuple(s.id for s in roles.test),
         heldout=_heldout(roles),
         um_per_pixel=(min(scales), max(scales)),
-        simulated=any(section.species.lower() == "simulated" for section in seen),
+        simulated=any(section.is_simulated for section in seen),
         seed=config.training.seed,
         min_counts=config.data.min_counts,
         parent=start.id if start is not None else "",
@@ -143,9 +162,24 @@ def _write_model(folder: Path, made: Made, rivals: dict[str, np.ndarray]) -> Non
     weights = {**state_arrays(made.networks.vae, "vae"), **state_arrays(made.networks.field, "velocity")}
     write_tensors(folder / "model.safetensors", weights, half=config.half)
     write_tensors(folder / "rivals.safetensors", rivals, half=config.half)
-    features = np.concatenate([s.features.cpu().numpy() for s in slides])
-    write_tensors(folder / "reference.safetensors", FeatureReference.fit(features).tensors(), half=False)
-    _gene_table(made).to_csv(folder / "genes.tsv", sep="\t", float_format="%.6g")
+    reference = FeatureReference.fit(_feature_sample(slides, config.training.seed))
+    write_tensors(folder / "reference.safetensors", reference.tensors(), half=False)
+    _gene_table(made, slides).to_csv(folder / "genes.tsv", sep="\t", float_format="%.6g")
+
+
+def _rivals_of(bundle: Bundle) -> dict[str, np.ndarray]:
+    return read_tensors(bundle.path / "rivals.safetensors")
+
+
+def _feature_sample(slides: Sequence[TrainingSlide], seed: int) -> np.ndarray:
+    """Features of the training spots, (N, D): all of them, or as many of each slide as keep N near REFERENCE_SPOTS."""
+    share = min(1.0, REFERENCE_SPOTS / sum(len(slide.features) for slide in slides))
+    parts = []
+    for slide in slides:
+        features = slide.features.numpy()
+        rng = np.random.default_rng(key_of(seed, "reference", slide.id))
+        parts.append(features if share == 1 else features[rng.random(len(features)) < share])
+    return np.concatenate(parts)
 
 
 def _joined(values: set[str], before: Sequence[str]) -> tuple[str, ...]:
@@ -169,20 +203,18 @@ def gene_statistics(slides: Sequence[TrainingSlide], genes: tuple[str, ...]) -> 
     """``measured`` and, for each scale, ``mean_<scale>`` and ``sd_<scale>`` of the spots of ``slides``, a row for each gene."""
     import pandas as pd
 
-    measured = np.any([s.expression.measured for s in slides], axis=0)
-    columns: dict[str, np.ndarray] = {"measured": measured}
-    mask = np.concatenate([np.broadcast_to(s.expression.measured, s.expression.counts_log1p.shape) for s in slides])
-    count = np.maximum(mask.sum(axis=0), 1)
+    columns: dict[str, np.ndarray] = {"measured": np.any([slide.expression.measured for slide in slides], axis=0)}
     for units in UNITS:
-        values = np.concatenate([s.expression.in_units(units) for s in slides]).astype(np.float64)
-        mean = (values * mask).sum(axis=0) / count
+        mean, sd = masked_statistics(
+            lambda units=units: ((s.expression.in_units(units), s.expression.measured) for s in slides)  # type: ignore[misc]
+        )
         columns[f"mean_{units}"] = mean
-        columns[f"sd_{units}"] = np.sqrt((np.square(values - mean) * mask).sum(axis=0) / count)
+        columns[f"sd_{units}"] = np.where(columns["measured"], sd, 0.0)
     return pd.DataFrame(columns, index=pd.Index(genes, name="symbol"))
 
 
-def _gene_table(made: Made) -> pd.DataFrame:
-    table = gene_statistics(made.slides, made.genes)
+def _gene_table(made: Made, slides: SlideFeed) -> pd.DataFrame:
+    table = gene_statistics(slides, made.genes)
     table["heldout_pcc"] = np.nan
     if made.start is not None:
         # A gene that the new sections do not measure is still one that the weights know.
@@ -206,6 +238,7 @@ def _score(bundle: Bundle, guidance: float, slides: Sequence[TrainingSlide], pat
 
 
 def _coverage(bundle: Bundle, guidance: float, slides: Sequence[TrainingSlide]) -> list[Coverage]:
+    """Coverage on some of the sections, spread over all: drawing costs much more than scoring."""
     field = bundle.velocity()
     return [
         row
@@ -223,12 +256,16 @@ def _coverage(bundle: Bundle, guidance: float, slides: Sequence[TrainingSlide]) 
     ]
 
 
+def _some(slides: SlideFeed) -> list[TrainingSlide]:
+    step = -(-len(slides) // COVERAGE_SECTIONS) or 1
+    return [slides[index] for index in range(0, len(slides), step)]
+
+
 def _write_scores(
     folder: Path,
     bundle: Bundle,
     scores: dict[str, list[SectionScores]],
-    measures: Measures,
-    guidance: float,
+    measures: Sweep,
     ceilings: pd.DataFrame,
     coverage: list[Coverage],
 ) -> None:
@@ -244,7 +281,13 @@ def _write_scores(
             model: round(float(np.mean([getattr(row, model) for row in own])), 4)
             for model in ("molf", "ridge", "mlp", "depth")
         },
-        "guidance": {"chosen": guidance, **measures},
+        "guidance": {
+            "chosen": measures.scale,
+            "scale": measures.scales,
+            "wasserstein": measures.w1,
+            "cosine": measures.cosine,
+            "mse": measures.mse,
+        },
         "coverage": coverage_records(coverage),
         "oracle": [
             {key: round(value, 4) if isinstance(value, float) else value for key, value in row.items()}
