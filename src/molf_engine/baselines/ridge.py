@@ -102,16 +102,20 @@ def principal_components(features: np.ndarray, components: int) -> tuple[np.ndar
     spots, width = features.shape
     mean, sd = standardisation(features)
     covariance = np.zeros((width, width))
-    for chunk in _chunks(np.arange(spots)):
+    for chunk in chunks(np.arange(spots)):
         standardised = (features[chunk] - mean) / sd
         covariance += standardised.T @ standardised
+    return mean, leading_directions(covariance, sd, max(1, min(components, spots - 1, width)))
+
+
+def leading_directions(covariance: np.ndarray, sd: np.ndarray, count: int) -> np.ndarray:
+    """``(D, K)`` projection of centred features on the first ``count`` principal components of standardised ones."""
     variances, directions = np.linalg.eigh(covariance)
-    count = max(1, min(components, spots - 1, width))
     order = np.argsort(variances)[::-1][:count]
     # An eigenvector's sign is arbitrary; fixing it makes the fit the same on every machine.
     directions = directions[:, order]
     largest = directions[np.abs(directions).argmax(axis=0), np.arange(count)]
-    return mean, directions * np.where(largest < 0, -1.0, 1.0) / sd[:, None]
+    return directions * np.where(largest < 0, -1.0, 1.0) / sd[:, None]
 
 
 class Fit(NamedTuple):
@@ -133,7 +137,7 @@ class _Scores(NamedTuple):
         return (self.features[spots] - self.mean) @ self.projection
 
 
-class _Moments(NamedTuple):
+class Moments(NamedTuple):
     """Sums over a block of spots: count, scores, their products, targets, their squares, scores by targets."""
 
     n: float
@@ -161,30 +165,31 @@ def _fit_targets(scores: _Scores, targets: np.ndarray, measured: np.ndarray, sha
         genes = np.flatnonzero(pattern_of_gene.ravel() == pattern)
         if blocks.any():
             parts = [_of_genes(moments[block], genes) for block in np.flatnonzero(blocks)]
-            _fit_group(reduce(_add, parts), genes, fit, shared_alpha)
+            fit_group(reduce(add, parts), genes, fit, shared_alpha)
     return fit
 
 
-def _block_moments(scores: _Scores, targets: np.ndarray, spots: np.ndarray) -> _Moments:
+def _block_moments(scores: _Scores, targets: np.ndarray, spots: np.ndarray) -> Moments:
     parts = []
-    for chunk in _chunks(spots):
+    for chunk in chunks(spots):
         z, y = scores.of(chunk), targets[chunk].astype(np.float64)
-        parts.append(_Moments(len(chunk), z.sum(0), z.T @ z, y.sum(0), (y**2).sum(0), z.T @ y))
-    return reduce(_add, parts)
+        parts.append(Moments(len(chunk), z.sum(0), z.T @ z, y.sum(0), (y**2).sum(0), z.T @ y))
+    return reduce(add, parts)
 
 
-def _add(one: _Moments, other: _Moments) -> _Moments:
-    return _Moments(
+def add(one: Moments, other: Moments) -> Moments:
+    """Sums over two blocks together."""
+    return Moments(
         one.n + other.n, one.z + other.z, one.zz + other.zz, one.y + other.y, one.yy + other.yy, one.zy + other.zy
     )
 
 
-def _of_genes(moments: _Moments, genes: np.ndarray) -> _Moments:
+def _of_genes(moments: Moments, genes: np.ndarray) -> Moments:
     return moments._replace(y=moments.y[genes], yy=moments.yy[genes], zy=moments.zy[:, genes])
 
 
-def _fit_group(sums: _Moments, genes: np.ndarray, fit: Fit, shared_alpha: bool) -> None:
-    """Fit the genes of one design matrix, into ``fit``."""
+def fit_group(sums: Moments, genes: np.ndarray, fit: Fit, shared_alpha: bool) -> None:
+    """Fit the genes of one design matrix, whose sums these are, into their columns of ``fit``."""
     n = sums.n
     z_mean, y_mean = sums.z / n, sums.y / n
     fit.intercepts[genes] = y_mean
@@ -239,6 +244,7 @@ def gcv(eigenvalues: np.ndarray, rotated: np.ndarray, variance: np.ndarray, n: f
     return np.where(free[:, None] > 1e-6 * n, scores, np.inf)
 
 
-def _chunks(index: np.ndarray) -> Iterator[np.ndarray]:
+def chunks(index: np.ndarray) -> Iterator[np.ndarray]:
+    """Pieces of an index, each small enough to convert to float64."""
     for start in range(0, len(index), _CHUNK):
         yield index[start : start + _CHUNK]
