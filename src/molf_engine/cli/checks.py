@@ -27,6 +27,7 @@ OPTIONAL = {
     "napari": 'pip install "napari-molf[all]"',
     "PyQt6": 'pip install "napari-molf[all]"',
     "squidpy": "pip install squidpy",
+    "transformers": 'pip install "napari-molf[foundation]"',
 }
 
 
@@ -43,11 +44,13 @@ def all_checks() -> list[Check]:
         ),
         *(_package(name, required=True, remedy=f"pip install {name}") for name in REQUIRED),
         *(_package(name, required=False, remedy=remedy) for name, remedy in OPTIONAL.items()),
+        _timm(),
         _openslide(),
         _device(),
         _memory(),
         _cache(),
         _bundles(),
+        *_foundation_encoders(),
     ]
 
 
@@ -73,6 +76,18 @@ def _openslide() -> Check:
         return _row("OpenSlide library", True, openslide.__library_version__)
     except (ImportError, OSError) as error:
         return _row("OpenSlide library", False, str(error).splitlines()[0], remedy)
+
+
+def _timm() -> Check:
+    row = _package("timm", required=False, remedy='pip install "napari-molf[foundation]"')
+    if row["ok"] == "ok":
+        try:
+            import timm  # noqa: F401
+        except (ImportError, RuntimeError) as error:
+            # It needs torchvision, which fails with a RuntimeError beside another torch than its own.
+            found = f"{row['found']} cannot be imported: {str(error).partition(chr(10))[0]}"
+            return {**_row("timm", False, found, "install the torchvision that belongs to torch"), "ok": "optional"}
+    return row
 
 
 def _device() -> Check:
@@ -110,3 +125,24 @@ def _bundles() -> Check:
 
     names = known_bundles()
     return _row("models", bool(names), ", ".join(names) or "none", "train one: molf-engine train CONFIG -o FOLDER")
+
+
+def _foundation_encoders() -> list[Check]:
+    """Two rows: those on this machine with their licences, and the others by licence."""
+    from molf_engine.encoders.foundation import KNOWN, folder_on_this_machine, own_folders
+
+    here = [name for name, spec in KNOWN.items() if folder_on_this_machine(spec) is not None]
+    named = [*(f"{name} ({KNOWN[name].licence})" for name in here), *own_folders()]
+    licences: dict[str, list[str]] = {}
+    for name, spec in KNOWN.items():
+        if name not in here:
+            licences.setdefault(spec.licence, []).append(name + (" (gated)" if spec.gated else ""))
+    others = "; ".join(f"{licence}: {', '.join(names)}" for licence, names in licences.items())
+    remedy = "name one (molf-engine prepare --encoder NAME): it is said how to get it"
+    return [
+        {
+            **_row("foundation encoders", bool(named), ", ".join(named) or "none", remedy),
+            "ok": "ok" if named else "optional",
+        },
+        {**_row("encoders not here", not others, others or "none", remedy), "ok": "optional" if others else "ok"},
+    ]

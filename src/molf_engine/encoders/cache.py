@@ -30,6 +30,7 @@ from molf_engine.files import atomic_path
 
 DEFAULT_MAX_BYTES = 4 * 1024**3
 _MERGE_ABOVE = 16  # chunks of one view that may lie about unmerged
+_TRIES = 5  # another process may evict the slide's folder while it is written to
 _SUBPIXEL = 8  # centres nearer than 1/8 level-0 pixel are the same patch
 _DAMAGED = (ValueError, KeyError, EOFError, zipfile.BadZipFile)
 _log = logging.getLogger(__name__)
@@ -127,11 +128,15 @@ class FeatureCache:
         if not len(centres):
             return
         folder = self.folder / view.folder
-        description = folder / "view.json"
-        if not description.exists():
-            with atomic_path(description) as beside:
-                beside.write_text(json.dumps(asdict(view), indent=1), encoding="utf-8")
-        self._write_chunk(folder, np.asarray(centres, np.float64), np.asarray(features, np.float32))
+        for attempt in range(_TRIES):
+            try:
+                _describe(folder, view)
+                self._write_chunk(folder, np.asarray(centres, np.float64), np.asarray(features, np.float32))
+                break
+            except (FileNotFoundError, MolfError) as error:
+                evicted = isinstance(error, FileNotFoundError) or isinstance(error.__cause__, FileNotFoundError)
+                if not evicted or attempt == _TRIES - 1:
+                    raise
         self._touch(view)
         self._shrink(keep=view.slide[:24])
 
@@ -190,14 +195,8 @@ class FeatureCache:
 
     def _write_chunk(self, folder: Path, centres: np.ndarray, features: np.ndarray) -> None:
         path = folder / f"{time.time_ns():020d}-{uuid.uuid4().hex[:8]}.npz"
-        for attempt in range(3):
-            try:
-                with atomic_path(path) as beside, open(beside, "wb") as file:
-                    np.savez(file, centres=centres, features=features)
-                return
-            except FileNotFoundError:  # the slide's folder was evicted by another process just now
-                if attempt == 2:
-                    raise
+        with atomic_path(path) as beside, open(beside, "wb") as file:
+            np.savez(file, centres=centres, features=features)
 
     def _touch(self, view: View) -> None:
         with contextlib.suppress(OSError):
@@ -220,6 +219,14 @@ class FeatureCache:
             if slide.name != keep:
                 shutil.rmtree(slide, ignore_errors=True)
                 excess -= sizes[slide]
+
+
+def _describe(folder: Path, view: View) -> None:
+    """Spell out what a view's folder holds."""
+    description = folder / "view.json"
+    if not description.exists():
+        with atomic_path(description) as beside:
+            beside.write_text(json.dumps(asdict(view), indent=1), encoding="utf-8")
 
 
 def _keys(centres: np.ndarray) -> Iterator[tuple[int, int]]:
@@ -262,9 +269,11 @@ def _used(path: Path) -> float:
 
 def _size(folder: Path) -> int:
     total = 0
-    for path in folder.rglob("*"):
-        with contextlib.suppress(OSError):
-            total += path.stat().st_size
+    # Another process may evict the folder, or write to it, while it is walked.
+    with contextlib.suppress(OSError):
+        for path in folder.rglob("*"):
+            with contextlib.suppress(OSError):
+                total += path.stat().st_size
     return total
 
 

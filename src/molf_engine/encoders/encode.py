@@ -1,7 +1,8 @@
 """From a slide and its patches to features ``(P, D)``: read, encode, keep.
 
-Images are read ahead by a few threads while a batch is encoded.  Batches are sized by time, so that Cancel is heard
-within a second whatever the speed; a feature does not depend on its batch.
+Images are read ahead by a few threads while a batch is encoded, and another thread writes the cache, so that a slide is
+encoded about as fast as images in memory are (``benchmarks/encoding.py``).  Batches are sized by time, so that Cancel is
+heard within a second whatever the speed; a feature does not depend on its batch.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ ENCODING = "Encoding patches"
 _BATCH_SECONDS = 0.3
 _KEEP_SECONDS = 2.0
 _HEARTBEAT_SECONDS = 0.2
+_MOST_READERS = 8
 _log = logging.getLogger(__name__)
 
 
@@ -60,7 +62,7 @@ def encode_patches(
     batch_size
         Most patches encoded at once.  It does not change a feature.
     workers
-        Threads that read images; none: one for each core, at most four.
+        Threads that read images; none: one for each core, at most eight.
 
     Returns
     -------
@@ -147,35 +149,40 @@ def _view(slide: Slide, encoder: ImageEncoder) -> View:
 class _Keeper:
     """Gathers encoded batches and writes them every two seconds, so that a killed run loses no more.
 
-    Features that cannot be kept (a full disk) are no reason to stop: it is said once, and the run goes on without.
+    A thread of its own writes: the encoder never waits for the disk.  Features that cannot be kept (a full disk) are no
+    reason to stop: it is said once, and the run goes on without.
     """
 
     def __init__(self, cache: FeatureCache, view: View) -> None:
         self._cache: FeatureCache | None = cache
         self._view = view
         self._parts: list[tuple[np.ndarray, np.ndarray]] = []
-        self._written = time.monotonic()
+        self._began = time.monotonic()
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="keep-features")
+        self._writing: Future[None] | None = None
 
     def add(self, centres: np.ndarray, features: np.ndarray) -> None:
         self._parts.append((centres, features))
-        if time.monotonic() - self._written >= _KEEP_SECONDS:
-            self._write(last=False)
+        free = self._writing is None or self._writing.done()
+        if free and time.monotonic() - self._began >= _KEEP_SECONDS:
+            self._writing = self._pool.submit(self._write, self._parts, last=False)
+            self._parts, self._began = [], time.monotonic()
 
     def flush(self) -> None:
-        self._write(last=True)
+        """Write what is left and wait for it."""
+        with self._pool as pool:
+            pool.submit(self._write, self._parts, last=True).result()
 
-    def _write(self, *, last: bool) -> None:
+    def _write(self, parts: list[tuple[np.ndarray, np.ndarray]], *, last: bool) -> None:
         try:
-            if self._cache is not None and self._parts:
-                centres, features = (np.concatenate(part) for part in zip(*self._parts, strict=True))
+            if self._cache is not None and parts:
+                centres, features = (np.concatenate(part) for part in zip(*parts, strict=True))
                 self._cache.add(self._view, centres, features)
             if self._cache is not None and last:
                 self._cache.tidy(self._view)
         except (MolfError, OSError) as error:
             _log.warning("Features are not kept for the next run: %s", error)
             self._cache = None
-        self._parts.clear()
-        self._written = time.monotonic()
 
 
 _Batch = tuple[np.ndarray, list[np.ndarray | None], Exception | None]
@@ -192,7 +199,7 @@ def _read_batches(
     """Yield rows, their images (none where unreadable) and the first failure; ``heartbeat`` is called while waiting."""
     from molf_engine.slides import read_patch
 
-    threads = workers or min(4, usable_cores())
+    threads = workers or min(_MOST_READERS, usable_cores())
     ahead = 2 * max(batch_size, threads)
     pending: deque[Future[np.ndarray]] = deque()
     submitted = start = 0

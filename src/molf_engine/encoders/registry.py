@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from molf_engine.encoders.builtin import KIND, BuiltinEncoder
+from molf_engine.encoders.foundation.encoder import KIND as FOUNDATION
+from molf_engine.encoders.foundation.opening import find_again
 from molf_engine.encoders.protocol import Encoder
 from molf_engine.errors import BundleError
 from molf_engine.files import atomic_path
 
 _SETTINGS = "encoder.json"
-_READERS = {KIND: BuiltinEncoder.from_folder}
+_READERS: dict[str, Callable[[Path, dict[str, Any]], Encoder]] = {
+    KIND: BuiltinEncoder.from_folder,
+    FOUNDATION: find_again,
+}
 
 
 def save_encoder(encoder: Encoder, folder: Path | str) -> None:
@@ -27,7 +34,8 @@ def load_encoder(folder: Path | str) -> Encoder:
     Raises
     ------
     BundleError
-        If there is no encoder, its kind is unknown, or its weights are missing or damaged.
+        If there is no encoder, its kind is unknown, or its weights are missing or damaged.  A foundation encoder is stored
+        without its weights: they have to be on this machine.
     """
     path = Path(folder) / _SETTINGS
     try:
