@@ -26,6 +26,7 @@ FLOORS = (
     {"data", "bundle"},
     {"evaluation"},
     {"training", "prediction"},
+    {"benchmark", "cohort"},
     {"cli"},
 )
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
