@@ -74,7 +74,7 @@ def writing_to(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         # Only what concerns this place: the block may fail to read another file, and that must not be blamed on this one.
-        here = error.filename is None or str(error.filename).startswith(str(path.parent))
+        here = error.filename is None or str(error.filename).startswith((str(path.parent), str(path)))
         if error.errno in _REFUSALS and here:
             raise MolfError(f"Cannot write {path}: {_REFUSALS[error.errno]}.") from error
         raise

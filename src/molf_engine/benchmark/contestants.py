@@ -36,6 +36,10 @@ class Contestant(Protocol):
     def genes(self) -> tuple[str, ...]:
         """The panel on which it predicts."""
 
+    @property
+    def keeps(self) -> bool:
+        """Whether it always predicts the same, so that a result of it that is there already holds."""
+
     def predict(self, spots: Spots) -> Predictions:
         """Expression of the spots on :attr:`genes`, model -> scale -> (S, G); empty where it has nothing to say of this section."""
 
@@ -57,6 +61,11 @@ class MoLF:
     def genes(self) -> tuple[str, ...]:
         """The bundle's panel."""
         return tuple(self.bundle.genes.index)
+
+    @property
+    def keeps(self) -> bool:
+        """It is on disk, fitted."""
+        return True
 
     def predict(self, spots: Spots) -> Predictions:
         """The conditional mean at the bundle's guidance scale."""
@@ -90,6 +99,11 @@ class OneForEachTissue:
         """The panel of its bundles."""
         return tuple(next(iter(self.bundles.values())).genes.index)
 
+    @property
+    def keeps(self) -> bool:
+        """It is on disk, fitted."""
+        return True
+
     def predict(self, spots: Spots) -> Predictions:
         """What the bundle of the section's type says; nothing where that type has none."""
         bundle = self.bundles.get(spots.section.code)
@@ -113,6 +127,11 @@ class FittedRival:
         """Its name."""
         return (self.rival.name,)
 
+    @property
+    def keeps(self) -> bool:
+        """It is on disk, fitted."""
+        return True
+
     def predict(self, spots: Spots) -> Predictions:
         """Its prediction, in both scales."""
         predicted = self.rival.predict(rival_slide(spots, self.units))
@@ -132,6 +151,11 @@ class FromElsewhere:
     def models(self) -> tuple[str, ...]:
         """Its name."""
         return (self.outside.name,)
+
+    @property
+    def keeps(self) -> bool:
+        """Its files may have been written anew."""
+        return False
 
     def predict(self, spots: Spots) -> Predictions:
         """What the tool wrote, in the scale that it wrote."""

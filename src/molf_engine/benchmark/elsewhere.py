@@ -3,18 +3,29 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 from molf_engine.benchmark.settings import Outside
 from molf_engine.data.spots import Spots
-from molf_engine.errors import DataError
+from molf_engine.errors import ConfigError, DataError
 
 _log = logging.getLogger(__name__)
 
 _NEAR_PX = 1.5
 """Other tools round centres to whole pixels."""
+
+
+def check_outside(outsides: Sequence[Outside], sections: Sequence[str]) -> None:
+    """Refuse tools that have no file for any test section.  Raises :class:`ConfigError`."""
+    for outside in outsides:
+        if not any((outside.folder / f"{name}.h5ad").is_file() for name in sections):
+            raise ConfigError(
+                f"{outside.folder} holds no prediction by {outside.name} of a test section: files are named by section, such as "
+                f"{sections[0]}.h5ad."
+            )
 
 
 def outside_prediction(outside: Outside, spots: Spots) -> np.ndarray | None:

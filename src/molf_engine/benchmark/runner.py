@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import numpy as np
 
 from molf_engine import __version__
 from molf_engine.benchmark.contestants import FittedRival, FromElsewhere, MoLF, OneForEachTissue
+from molf_engine.benchmark.elsewhere import check_outside
 from molf_engine.benchmark.scoring import score
 from molf_engine.benchmark.settings import BenchmarkConfig
 from molf_engine.benchmark.splits import named_splits
@@ -25,12 +27,13 @@ from molf_engine.bundle.bundle import write_json
 from molf_engine.config import RunConfig
 from molf_engine.data import Section
 from molf_engine.data.corpus import Corpus, is_corpus
+from molf_engine.data.corpus.lock import only_writer
 from molf_engine.data.sections import read_hest
 from molf_engine.data.splits import Split
 from molf_engine.data.splits.audit import audit
 from molf_engine.data.spots import SpotSource, folder_fingerprint
 from molf_engine.encoders import FeatureCache
-from molf_engine.errors import ConfigError
+from molf_engine.errors import ConfigError, DataError
 from molf_engine.evaluation.evaluate import source_for
 from molf_engine.evaluation.gene_sets import GeneSets, gene_sets
 from molf_engine.evaluation.report.benchmark import write_report
@@ -39,10 +42,10 @@ from molf_engine.evaluation.results import SectionResult
 from molf_engine.evaluation.selection import select_guidance
 from molf_engine.evaluation.sweep import Sweep
 from molf_engine.evaluation.tables import Ablation, Bootstrap
-from molf_engine.files import make_parent
+from molf_engine.files import make_parent, writing_to
 from molf_engine.progress import ProgressCallback, silent
 
-SETTINGS = "settings.json"
+SETTINGS, LOCK = "settings.json", ".lock"
 ABLATIONS = {
     "ablation-velocity": (
         "Mixture of experts, attention and a dense network",
@@ -89,13 +92,40 @@ def run_benchmark(
     Raises
     ------
     MolfError
-        If settings or data do not allow it, or the folder holds a benchmark of other settings.
+        If settings or data do not allow it, the folder holds a benchmark of other settings, or another process writes to it.
     """
     began = time.monotonic()
-    make_parent(output)
     sections = _sections(config.data)
     splits, notes = named_splits(config.splits, sections)
-    _check_settings(output, config, training, sections)
+    notes += _fitted_on_test(config.data, splits)
+    check_outside(config.predictions, [name for split in splits for name in split.test])
+    if output.exists() and not output.is_dir():
+        raise ConfigError(f"{output} is a file. Name a folder for models, results and report.")
+    make_parent(output)
+    with writing_to(output):
+        output.mkdir(exist_ok=True)
+        with only_writer(output / LOCK, "written"):
+            going_on = _check_settings(output, config, training, sections, splits)
+            run, results, sweeps, sets = _run(
+                config, training, output, sections, splits, notes, command, cache, progress
+            )
+            # What an earlier call did took its time as well, and how much is not known.
+            run = replace(run, seconds=None if going_on else time.monotonic() - began)
+            run.save(output)
+            return write_report(output / "report", run, results, sets, sweeps)
+
+
+def _run(
+    config: BenchmarkConfig,
+    training: RunConfig,
+    output: Path,
+    sections: Sequence[Section],
+    splits: Sequence[Split],
+    notes: list[str],
+    command: str,
+    cache: FeatureCache | None,
+    progress: ProgressCallback,
+) -> tuple[BenchmarkRun, list[SectionResult], list[Sweep], GeneSets]:
     known = {section.id: section for section in sections}
 
     def source(bundle: Bundle) -> SpotSource:
@@ -114,9 +144,8 @@ def run_benchmark(
             results += score(trained, spots, tested, gene_sets(trained.base.genes), output / "results", progress)
             sweeps.append(_sweep(trained, spots, output / "sweeps", progress))
             notes += trained.notes
-    run = _describe(config, training, splits, sections, every, notes, command, time.monotonic() - began)
-    run.save(output)
-    return write_report(output / "report", run, results, _sets(every), sweeps)
+    run = _describe(config, training, splits, sections, every, notes, command)
+    return run, results, sweeps, _sets(every)
 
 
 def _sets(every: Sequence[Trained]) -> GeneSets:
@@ -125,12 +154,34 @@ def _sets(every: Sequence[Trained]) -> GeneSets:
     return gene_sets(first.genes).with_splits({trained.split.name: trained.base.genes for trained in every})
 
 
+def _fitted_on_test(data: Path, splits: Sequence[Split]) -> Iterable[str]:
+    """What a corpus took from test sections before any model was trained, in sentences."""
+    if not is_corpus(data):
+        return
+    corpus = Corpus.open(data)
+    for split in splits:
+        for what, ids in (
+            ("the encoder was fitted on the images, not on the expression,", corpus.encoder_fitted_on),
+            (f"the panel {corpus.panel} was chosen on the expression", corpus.panel_chosen_on),
+        ):
+            if both := set(ids) & set(split.test):
+                yield (
+                    f"{split.name}: {what} of {len(both)} of its {len(split.test)} test sections too, when {data.name} was prepared. "
+                    "Prepare it with --fit-on FILE:train."
+                )
+
+
 def _sections(data: Path) -> list[Section]:
     return Corpus.open(data).sections() if is_corpus(data) else read_hest(data)
 
 
-def _check_settings(output: Path, config: BenchmarkConfig, training: RunConfig, sections: Iterable[Section]) -> None:
-    """Refuse to go on with other data or another training: what is there would not belong to what is added."""
+def _check_settings(
+    output: Path, config: BenchmarkConfig, training: RunConfig, sections: Iterable[Section], splits: Sequence[Split]
+) -> bool:
+    """Refuse to go on with other data, splits or training: what is there would not belong to what is added.
+
+    Returns whether there is a benchmark to go on with.
+    """
     corpus = Corpus.open(config.data) if is_corpus(config.data) else None
     fingerprint = corpus.fingerprint if corpus is not None else folder_fingerprint
     settings = {
@@ -138,17 +189,36 @@ def _check_settings(output: Path, config: BenchmarkConfig, training: RunConfig, 
         "sections": {section.id: fingerprint(section) for section in sections},
     }
     file = output / SETTINGS
-    if file.is_file() and json.loads(file.read_text(encoding="utf-8")) != settings:
-        raise ConfigError(
-            f"{output} holds a benchmark of other data or of other training settings. Choose another folder, or delete it to start anew."
-        )
-    write_json(file, settings)
+    anew = "Choose another folder, or delete it to start anew."
+    own: dict[str, Any] = {
+        split.name: {"train": list(split.train), "validation": list(split.validation)} for split in splits
+    }
+    there: dict[str, Any] = {}
+    if file.is_file():
+        try:
+            then = json.loads(file.read_text(encoding="utf-8"))
+            there = then.pop("splits", {})
+        except (OSError, ValueError, AttributeError) as error:
+            raise ConfigError(f"Cannot read {file}: {error}. {anew}") from error
+        if then != settings:
+            raise ConfigError(f"{output} holds a benchmark of other data or of other training settings. {anew}")
+        # Models are found by the name of their split: under it, another split would be tested on what they have learned from.
+        if other := [name for name in own if name in there and there[name] != own[name]]:
+            raise ConfigError(
+                f"{output} holds models that the split {other[0]} trained on other sections. Give the split another name, or choose "
+                "another folder."
+            )
+    write_json(file, {**settings, "splits": {**there, **own}})
+    return bool(there)
 
 
 def _sweep(trained: Trained, source: SpotSource, folder: Path, progress: ProgressCallback) -> Sweep:
     file = folder / f"{trained.split.name}-seed-{trained.seed}.json"
     if file.is_file():
-        return Sweep.from_json(json.loads(file.read_text(encoding="utf-8")))
+        try:
+            return Sweep.from_json(json.loads(file.read_text(encoding="utf-8")))
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            raise DataError(f"Cannot read {file}: {error}. Remove it, and run the same command again.") from error
     found = select_guidance(trained.base, source, split=trained.split.name, progress=progress)
     write_json(file, found.as_json())
     return found
@@ -162,13 +232,11 @@ def _describe(
     every: Sequence[Trained],
     notes: Sequence[str],
     command: str,
-    seconds: float,
 ) -> BenchmarkRun:
     base = every[0].base
     return BenchmarkRun(
         title=config.name,
-        asked=f"How well MoLF, its variants and its rivals predict expression from H&E on {', '.join(split.name for split in splits)}: "
-        "every model learned from the same sections, on the same features, and is scored on test sections that none of them learned from.",
+        asked=_asked(config, splits),
         data=config.data.name,
         encoder=base.config.encoder,
         panel=training.data.panel,
@@ -178,12 +246,26 @@ def _describe(
         simulated=base.config.simulated,
         min_counts=base.config.min_counts,
         device=_device(),
-        seconds=seconds,
         commands=(command,) if command else (),
         versions=_versions(),
         trouble=tuple(dict.fromkeys(notes)),
         bootstrap=Bootstrap(draws=config.draws, seed=config.seed),
     )
+
+
+def _asked(config: BenchmarkConfig, splits: Sequence[Split]) -> str:
+    names = ", ".join(split.name for split in splits)
+    text = (
+        "How well MoLF, its variants and its rivals predict expression from H&E, on the "
+        f"{'split' if len(splits) == 1 else 'splits'} {names}: every model learned from the training sections of a split, on the same "
+        "features, and is scored on its test sections, which none of them learned from."
+    )
+    if SINGLE_TISSUE in config.variants:
+        text += f" Models of {SINGLE_TISSUE} learned from those of one cancer type alone."
+    if config.predictions:
+        told = ", ".join(outside.name for outside in config.predictions)
+        text += f" Predictions of {told} were made elsewhere: what those tools have learned from is not known here."
+    return text
 
 
 def _split_facts(split: Split, sections: Sequence[Section]) -> SplitFacts:
@@ -220,7 +302,7 @@ def _model_facts(every: Sequence[Trained]) -> Iterable[ModelFacts]:
 
 
 _TEXTS = {
-    "ridge": "Ridge regression on 256 principal components of the features, penalty by generalised cross-validation.",
+    "ridge": "Ridge regression on up to 256 principal components of the features, penalty by generalised cross-validation.",
     "mlp": "Two hidden layers on the features of one patch; unmeasured genes leave the loss.",
     "depth": "Ridge for the log total count, then a line per gene: what tissue density alone can say.",
 }
@@ -236,14 +318,22 @@ def _facts(contestant: Any) -> Iterable[ModelFacts]:
         yield ModelFacts(contestant.outside.name, f"Predictions of another tool, read from files. {note}")
     elif isinstance(contestant, OneForEachTissue):
         name = f"{MOLF} ({contestant.variant})"
-        times = [_seconds(bundle.path) or 0.0 for bundle in contestant.bundles.values()]
+        times = [_seconds(bundle.path) for bundle in contestant.bundles.values()]
+        whole = sum(one for one in times if one is not None) if None not in times else None
         size = max(_parameters(bundle) for bundle in contestant.bundles.values())
         yield ModelFacts(
-            name, f"{len(contestant.bundles)} models, each of one cancer type alone; size of one.", size, sum(times)
+            name,
+            f"{len(contestant.bundles)} models, each of one cancer type alone; size of one, time of all.",
+            size,
+            whole,
         )
     elif isinstance(contestant, MoLF):
         name = f"{MOLF} ({contestant.variant})" if contestant.variant else MOLF
-        text = "This software's model." if not contestant.variant else f"The same but for {contestant.variant}."
+        text = (
+            f"The same but for {contestant.variant}."
+            if contestant.variant
+            else "This software's model. Its time has the fitting of ridge, MLP and depth in it, which its variants take over."
+        )
         yield ModelFacts(name, text, _parameters(contestant.bundle), _seconds(contestant.bundle.path))
         if contestant.rivals:
             yield from (ModelFacts(rival, sentence) for rival, sentence in _TEXTS.items())
@@ -254,8 +344,10 @@ def _parameters(bundle: Bundle) -> int:
 
 
 def _seconds(place: Path) -> float | None:
-    file = place.with_name(f"{place.name}.json")
-    return float(json.loads(file.read_text(encoding="utf-8"))["seconds"]) if file.is_file() else None
+    try:
+        return float(json.loads(place.with_name(f"{place.name}.json").read_text(encoding="utf-8"))["seconds"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
 
 
 def _device() -> str:

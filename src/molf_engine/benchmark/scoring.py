@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -14,9 +15,14 @@ from molf_engine.bundle import Bundle
 from molf_engine.data import Section
 from molf_engine.data.expression import Expression
 from molf_engine.data.spots import Spots, SpotSource
+from molf_engine.errors import DataError
 from molf_engine.evaluation.gene_sets import GeneSets
 from molf_engine.evaluation.results import SectionResult, load_result, measure_models, save_result
 from molf_engine.progress import Progress, ProgressCallback, silent
+
+_log = logging.getLogger(__name__)
+
+_log = logging.getLogger(__name__)
 
 
 def score(
@@ -55,11 +61,17 @@ def _section(
     spots: Spots | None = None
     for contestant in trained.contestants:
         kept = [_known(trained, contestant, model, section, folder) for model in contestant.models]
-        if all(result is not None for result in kept):
+        if contestant.keeps and all(result is not None for result in kept):
             yield from (result for result in kept if result is not None)
             continue
         if spots is None:
-            spots = source.read(section, sets.genes, trained.base.config.min_counts)
+            try:
+                spots = source.read(section, sets.genes, trained.base.config.min_counts)
+            except DataError as error:
+                # One section less, and the report says so: hours of training are not to be lost for it.
+                _log.warning("%s is not scored: %s", section.id, error)
+                trained.notes.append(f"{trained.split.name}: the test section {section.id} is not scored. {error}")
+                return
         for result in _measured(trained, contestant, spots, sets):
             save_result(result, folder)
             yield result

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from molf_engine.config import RunConfig, read_settings, validate
 from molf_engine.errors import ConfigError
@@ -58,6 +58,30 @@ class BenchmarkConfig(_Settings):
     seed: int = 0
     """Of the bootstrap."""
 
+    @field_validator("splits", "seeds", "rivals", "variants")
+    @classmethod
+    def _once(cls, value: tuple[Any, ...]) -> tuple[Any, ...]:
+        if twice := [one for one in dict.fromkeys(value) if value.count(one) > 1]:
+            raise ValueError(f"names {', '.join(map(str, twice))} twice")
+        return value
+
+    @field_validator("seeds")
+    @classmethod
+    def _a_seed(cls, value: tuple[int, ...]) -> tuple[int, ...]:
+        if not value:
+            raise ValueError("name at least one seed, or leave it out")
+        return value
+
+    @field_validator("predictions")
+    @classmethod
+    def _names_of_their_own(cls, value: tuple[Outside, ...]) -> tuple[Outside, ...]:
+        taken = ["molf", *get_args(Rival)]
+        for one in value:
+            if one.name in taken:
+                raise ValueError(f"the name {one.name!r} is taken by another model of the report, choose another")
+            taken.append(one.name)
+        return value
+
 
 def read_benchmark(path: Path, data: Path | None = None) -> tuple[BenchmarkConfig, RunConfig]:
     """The settings of a benchmark and of MoLF's training in it; ``data`` overrides what they name.
@@ -86,7 +110,10 @@ def read_benchmark(path: Path, data: Path | None = None) -> tuple[BenchmarkConfi
     try:
         config = BenchmarkConfig.model_validate(values)
     except ValidationError as error:
-        lines = [f"  {'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors()]
+        lines = [
+            f"  {'.'.join(map(str, item['loc']))}: {item['msg'].removeprefix('Value error, ')}"
+            for item in error.errors()
+        ]
         raise ConfigError(f"Mistakes in {path}:\n" + "\n".join(lines)) from error
     training: dict[str, Any] = read_settings(config.train) if config.train is not None else {}
     return config, validate(training, str(config.train))

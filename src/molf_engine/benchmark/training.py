@@ -85,9 +85,12 @@ class Trainer:
     def _molf(self, place: Path, run: RunConfig, split: Split, rivals: Bundle | None = None) -> Bundle:
         if not place.is_dir():
             began = time.monotonic()
+            # What an earlier call did before it ended took its time as well, and how much is not known.
+            whole = not place.with_name(f"{place.name}.training").exists()
             self.progress(Progress(f"{split.name}: training {place.name}", 0, 0))
             train(run, place, cache=self.cache, rivals=rivals, progress=self._within(f"{split.name} {place.name}"))
-            self._say_seconds(place, began)
+            if whole:
+                self._say_seconds(place, began)
         return Bundle.load(place)
 
     def _variant(

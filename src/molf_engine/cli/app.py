@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from cyclopts import App, ArgumentCollection
+from typing import Any
+
+from cyclopts import App, ArgumentCollection, Parameter
 
 COMMANDS = {
     "train": "Train a model from sections with measured expression, and write it as a bundle.",
@@ -33,6 +35,8 @@ def make_app() -> App:
         help_on_error=False,
         print_error=True,
         suppress_keyboard_interrupt=False,
+        # Without: a flag --empty-NAME for every list.
+        default_parameter=Parameter(negative_iterable=(), show_default=_shown),
         help_epilogue="`--debug` after any command shows the whole traceback of an error.",
     )
     app.command("molf_engine.cli.train:train", name="train", help=COMMANDS["train"], config=_settings_file)
@@ -40,6 +44,13 @@ def make_app() -> App:
         function = name.replace("-", "_")
         app.command(f"molf_engine.cli.{function}:{function}", name=name, help=COMMANDS[name])
     return app
+
+
+def _shown(default: Any) -> str | None:
+    """How `--help` shows a default; none: it does not."""
+    if isinstance(default, tuple | list):
+        return " ".join(map(str, default)) or None
+    return None if default is None or default == "" else str(default)
 
 
 def _settings_file(app: App, commands: tuple[str, ...], arguments: ArgumentCollection) -> None:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
+from molf_engine.errors import DataError
+
 if TYPE_CHECKING:
     from molf_engine.data.splits import Audit
 
@@ -44,6 +46,11 @@ def audit_splits(
 
     origins, missing = read_origins(metadata)
     wanted = read_whole_split(split)
+    if not any(name in origins for name in wanted.test):
+        raise DataError(
+            f"{metadata} has none of the {len(wanted.test)} test sections of {wanted.name} ({_some(wanted.test)}): nothing can be said. "
+            "Name the table that lists them."
+        )
     codes = dict(published_codes(split)) if split in PUBLISHED else split_codes(split)
     found = audit(origins, wanted, codes)
     rows = [] if results is None else touched_rows(results, found)
@@ -104,12 +111,15 @@ def _notes(found: Audit, missing: tuple[str, ...]) -> list[str]:
         who = "its patient is known, theirs is not" if case.patient_known else "its patient is unknown"
         others = f"; could be shared with {_some(case.others)}" if case.others else ""
         notes.append(f"Cannot be judged: {case.test} ({case.code}), {who}{others}.")
-    learned = len(split.train) + len(split.validation)
-    notes.append(f"Patient unknown for {found.unknown_patients} of {learned} sections of training and validation.")
+    learned = {*split.train, *split.validation}
+    unknown = found.unknown_patients + len(learned & set(found.unknown))
+    notes.append(f"Patient unknown for {unknown} of {len(learned)} sections of training and validation.")
     notes += [f"Metadata contradict themselves: {name}: {what}." for name, what in found.contradictions.items()]
     if found.unknown:
+        tested = len(set(found.unknown) & set(split.test))
         notes.append(
-            f"Not in the metadata, nothing said about them: {len(found.unknown)} sections, {_some(found.unknown)}."
+            f"Not in the metadata, nothing said about them: {len(found.unknown)} sections, {_some(found.unknown)}"
+            + (f"; {tested} of them are test sections: the counts above take them for held out." if tested else ".")
         )
     if missing:
         notes.append(f"The metadata have no column {', '.join(missing)}: rules that need them find nothing.")

@@ -20,7 +20,9 @@ def evaluate(
     data: Annotated[Path, Parameter(help="HEST-layout folder with measured sections, or a prepared corpus.")],
     /,
     *,
-    sections: Annotated[tuple[str, ...], Parameter(consume_multiple=True, help="Ids of the sections to score.")] = (),
+    sections: Annotated[
+        tuple[str, ...], Parameter(consume_multiple=True, help="Ids of the sections to score; all if not given.")
+    ] = (),
     split: Annotated[str | None, Parameter(help="FILE:ROLE, the sections to score, from a split file.")] = None,
     guidance: Annotated[float | None, Parameter(help="Guidance scale; the bundle's choice if not given.")] = None,
     code: Annotated[
@@ -28,9 +30,7 @@ def evaluate(
     ] = None,
     features: Annotated[
         Path | None,
-        Parameter(
-            help="Folder of features that the model's encoder made elsewhere: <id>.h5, .pt or .npy for each section."
-        ),
+        Parameter(help="Folder with features made elsewhere by the bundle's encoder: ID.h5, ID.pt or ID.npy."),
     ] = None,
     orthologs: Annotated[
         Literal["mouse"] | None,
@@ -47,7 +47,7 @@ def evaluate(
     """Score a bundle beside ridge, MLP and depth-only, or the spread of its draws; nothing is fitted."""
     from molf_engine.bundle import Bundle
     from molf_engine.cli.console import progress_bar, show_table
-    from molf_engine.cli.sections import split_ids
+    from molf_engine.cli.sections import listed, split_ids
     from molf_engine.encoders import FeatureCache
     from molf_engine.evaluation import coverage as spread
     from molf_engine.evaluation.evaluate import evaluate as score
@@ -111,7 +111,7 @@ def evaluate(
             f"{PROTOCOL}.",
             "role: what the section was to the model; seen: it has learned from the patient.",
             "depth: for each gene a line on the predicted log total. "
-            f"Rivals were fitted on {', '.join(model.config.training_sections)}, as MoLF was."
+            f"Rivals were fitted on {listed(model.config.training_sections)}, as MoLF was."
             if model.config.training_sections
             else "Imported weights have no rivals: what was fitted on the same sections is not known.",
             *_species(scores),

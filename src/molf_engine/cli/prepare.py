@@ -11,13 +11,12 @@ from cyclopts import Parameter
 from molf_engine.errors import ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from molf_engine.data.corpus import Report
     from molf_engine.encoders import Encoder
 
 BUILTIN = "builtin"
-_MOST_NAMED = 10
 
 
 def prepare(
@@ -59,7 +58,10 @@ def prepare(
         tuple[str, ...], Parameter(consume_multiple=True, help="Ids of the sections to prepare; all if not given.")
     ] = (),
     split: Annotated[str | None, Parameter(help="FILE:ROLE, the sections to prepare, from a split file.")] = None,
-    orthologs: Annotated[bool, Parameter(negative="", help="Match mouse genes by their human ortholog.")] = False,
+    orthologs: Annotated[
+        Literal["mouse"] | None,
+        Parameter(help="Species of some sections: their genes are matched by their human orthologs."),
+    ] = None,
     patch_um: Annotated[float, Parameter(help="Side of a patch in um; the images of HEST-1k show 112.")] = 112.0,
     metadata: Annotated[
         Path | None,
@@ -93,10 +95,11 @@ def prepare(
     from molf_engine.data.corpus import EncoderChoice, Recipe, find_sources, prepare_corpus
     from molf_engine.data.panels import panel_of
     from molf_engine.encoders import FeatureCache
+    from molf_engine.genes.panels import HALLMARK_HVG
 
     if features is not None and encoder == BUILTIN:
         raise ConfigError("--features need --encoder NAME, the encoder that made them, for example --encoder uni2-h.")
-    if fit_on is not None and encoder != BUILTIN and panel != "hallmark+hvg":
+    if fit_on is not None and encoder != BUILTIN and panel != HALLMARK_HVG:
         raise ConfigError("--fit-on is for --encoder builtin and --panel hallmark+hvg: nothing else is fitted.")
     if patch_um <= 0:
         raise ConfigError(f"--patch-um is the side of a patch in um, above 0, not {patch_um:g}.")
@@ -114,6 +117,7 @@ def prepare(
         patch_um=patch_um,
         features_dtype=features_dtype,
         symbols="human_symbol" if orthologs else None,
+        chosen_on=tuple(fit_ids or chosen) if panel == HALLMARK_HVG else (),
     )
     if features is not None:
         choice = EncoderChoice(features=features, name=encoder)
@@ -146,6 +150,7 @@ def _open(name: str, device: str, precision: Literal["float32", "bfloat16", "flo
 
 def _show(report: Report, *, as_json: bool) -> None:
     from molf_engine.cli.console import say, show_table
+    from molf_engine.cli.sections import listed
 
     summary: dict[str, Any] = {
         **report.corpus.summary(),
@@ -170,16 +175,26 @@ def _show(report: Report, *, as_json: bool) -> None:
     fitted = summary["encoder_fitted_on"]
     say(
         f"Encoder {summary['encoder']}, {summary['width']} features"
-        + (f", fitted on the images of {_listed(fitted)}, without their expression." if fitted else ".")
+        + (f", fitted on the images of {listed(fitted)}, without their expression." if fitted else ".")
     )
+    if on := summary["panel_chosen_on"]:
+        say(f"The panel was chosen on the expression of {listed(on)}: no model that uses it can be tested on them.")
     if report.notes:
-        rows = [{"section": name, "note": note} for name, notes in report.notes.items() for note in notes]
-        show_table("Notes", rows, as_json=False)
+        show_table("Notes", _alike(report.notes), as_json=False)
     if report.failures:
         failed = [{"section": failure.section, "why": failure.reason} for failure in report.failures]
         show_table(f"Left out: {len(failed)} sections", failed, as_json=False)
 
 
-def _listed(names: Sequence[str]) -> str:
-    """Names of sections; only how many they are, where they are many."""
-    return ", ".join(names) if len(names) <= _MOST_NAMED else f"{len(names)} sections"
+def _alike(notes: Mapping[str, Sequence[str]]) -> list[dict[str, str]]:
+    """Rows of notes; those that many sections share, but for the name of the section, are one row."""
+    from molf_engine.cli.sections import listed
+
+    sections: dict[str, list[str]] = {}
+    for name, told in notes.items():
+        for note in told:
+            sections.setdefault(note.replace(name, "ID"), []).append(name)
+    return [
+        {"section": listed(names), "note": note if len(names) > 1 else note.replace("ID", names[0])}
+        for note, names in sections.items()
+    ]

@@ -31,7 +31,10 @@ def routing(
         Path | None,
         Parameter(help="Folder with features made elsewhere by the bundle's encoder: ID.h5, ID.pt or ID.npy."),
     ] = None,
-    orthologs: Annotated[bool, Parameter(negative="", help="Match mouse genes by their human ortholog.")] = False,
+    orthologs: Annotated[
+        Literal["mouse"] | None,
+        Parameter(help="Species of the sections: its genes are matched by their human orthologs."),
+    ] = None,
     per_type: Annotated[int, Parameter(help="Spots of each cancer type in the latent space, at most.")] = 1_500,
     permutations: Annotated[int, Parameter(help="Random permutations of the test between cancer types.")] = 9_999,
     steps: Annotated[int, Parameter(help="Euler steps of the drawn paths, 16 or more.")] = 32,

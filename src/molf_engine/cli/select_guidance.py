@@ -34,9 +34,7 @@ def select_guidance(
     ] = None,
     features: Annotated[
         Path | None,
-        Parameter(
-            help="Folder of features that the model's encoder made elsewhere: <id>.h5, .pt or .npy for each section."
-        ),
+        Parameter(help="Folder with features made elsewhere by the bundle's encoder: ID.h5, ID.pt or ID.npy."),
     ] = None,
     orthologs: Annotated[
         Literal["mouse"] | None,

@@ -281,7 +281,9 @@ def load_result(path: Path | str) -> SectionResult:
         zipfile.BadZipFile,
         zlib.error,
     ) as error:
-        raise DataError(f"Cannot read the result {path}: {error}. Remove it, and measure again.") from error
+        # NumPy advises to load what it does not know as a pickle: never.
+        reason = "it is no archive of arrays" if "pickle" in str(error) else str(error)
+        raise DataError(f"Cannot read the result {path}: {reason}. Remove it, and measure again.") from error
 
 
 def load_results(folder: Path | str) -> list[SectionResult]:

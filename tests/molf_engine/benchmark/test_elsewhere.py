@@ -59,7 +59,7 @@ def test_a_section_without_a_file_is_left_out(tmp_path: Path, spots: Spots) -> N
     ("values", "names", "genes", "centres", "told"),
     [
         ([[1.0], [2.0]], ["one", "x"], ["A"], None, "lacks 1 of the 2 spots"),
-        ([[1.0], [2.0]], ["x", "y"], ["A"], CENTRES + [[0, 0], [9, 9]], "lacks 1 of the 2 spots"),
+        ([[1.0], [2.0]], ["x", "y"], ["A"], CENTRES + np.array([[0, 0], [9, 9]]), "lacks 1 of the 2 spots"),
         ([[1.0], [np.nan]], ["one", "two"], ["A"], None, "finite"),
         ([[1.0], [2.0]], ["one", "two"], ["ENSG01"], None, "none of the 3 genes"),
     ],

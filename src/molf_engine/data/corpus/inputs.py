@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from molf_engine.data.corpus.layout import having
 from molf_engine.data.corpus.table import find_table, read_table
 from molf_engine.data.sections import Section, find_counts, find_slide, make_section
 from molf_engine.data.spots import SUFFIXES
@@ -77,7 +78,7 @@ def find_sources(
     files = find_counts(_roots(folder), folder)
     wanted = tuple(dict.fromkeys(ids)) or tuple(files)
     if unknown := [name for name in wanted if name not in files]:
-        raise DataError(f"No section {', '.join(unknown)} in {folder}. It has: {', '.join(files)}.")
+        raise DataError(f"No section {', '.join(unknown)} in {folder}. {having(list(files))}")
     if features is not None and not features.is_dir():
         raise DataError(f"There is no folder {features} with the features of each section (<id>.h5, .pt or .npy).")
     tables: dict[Path | None, dict[str, Mapping[str, str]]] = {None: {}}

@@ -7,8 +7,9 @@ A corpus is a Zarr v3 group: ``zarr.json`` with the facts about all of it, ``sec
 
 from __future__ import annotations
 
+import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -80,7 +81,35 @@ def read_root(path: Path) -> dict[str, Any]:
         )
     if missing := [name for name in _NEEDED if name not in root]:
         raise DataError(f"{path}: its {GROUP} is damaged, {', '.join(missing)} missing. {again}")
+    try:
+        symbols = root["panel"]["symbols"]
+        float(root["patch_um"]), str(root["panel"]["name"])
+        encoder = root["encoder"]
+        known = {"name", "width", "saved", "fitted_on", "request"} <= set(encoder)
+        plain = all(isinstance(one, str) for one in (*symbols, *root["sections"])) and isinstance(encoder["name"], str)
+        lists = isinstance(encoder["fitted_on"], list | None) and isinstance(root["failures"], list)
+    except (KeyError, TypeError, ValueError) as error:
+        raise DataError(f"{path}: its {GROUP} is damaged ({error}). {again}") from error
+    if not (known and plain and lists):
+        raise DataError(f"{path}: its {GROUP} is damaged: a fact about the encoder or a name is missing. {again}")
+    # Columns are found by these names alone: two that changed places would be two wrong genes.
+    if root.get("panel_digest", panel_digest(symbols)) != panel_digest(symbols):
+        raise DataError(f"{path}: the panel in its {GROUP} was changed since it was prepared. {again}")
     return root
+
+
+def panel_digest(symbols: Sequence[str]) -> str:
+    """Digest of a panel and its order."""
+    return hashlib.sha256("\n".join(symbols).encode()).hexdigest()[:16]
+
+
+_MOST_NAMED = 20
+
+
+def having(names: Sequence[str]) -> str:
+    """A sentence that says which sections there are, the first of them if there are many."""
+    more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
+    return f"It has: {', '.join(names[:_MOST_NAMED])}{more}."
 
 
 _NEEDED = ("state", "sections", "failures", "encoder", "patch_um", "panel", "features_dtype", "symbols")

@@ -1,4 +1,4 @@
-"""One process at a time writes a corpus.
+"""One process at a time writes a corpus, or another folder that is gone on with.
 
 The lock is the operating system's, not the existence of the file: it goes with the process that held it, however that ended.
 """
@@ -17,15 +17,15 @@ from molf_engine.errors import MolfError
 
 
 @contextmanager
-def only_writer(path: Path) -> Iterator[None]:
-    """Hold the lock file ``path``.  Raises :class:`MolfError` if another process holds it."""
+def only_writer(path: Path, doing: str = "prepared") -> Iterator[None]:
+    """Hold the lock file ``path``; ``doing`` says what is done to its folder.  Raises :class:`MolfError` if another process holds it."""
     # Not "w": that would empty the file of the process that holds it.
     with open(path, "a+b") as file:
         if not _try_lock(file):
             file.seek(0)
             holder = file.read(200).decode(errors="replace").strip() or "another process"
             raise MolfError(
-                f"{path.parent} is being prepared by {holder}. Wait until it has finished or stop it, or choose another name."
+                f"{path.parent} is being {doing} by {holder}. Wait until it has finished or stop it, or choose another name."
             )
         file.truncate(0)
         file.write(f"process {os.getpid()} on {socket.gethostname()}".encode())

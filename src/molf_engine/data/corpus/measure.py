@@ -36,6 +36,8 @@ class Recipe:
     features_dtype: Literal["float32", "float16"] = "float32"
     symbols: Symbols | None = None
     """``human_symbol``: sections of mice are matched by the human orthologs of their genes."""
+    chosen_on: tuple[str, ...] = ()
+    """Sections whose expression the panel was chosen on; none: it was known before."""
 
     def symbols_of(self, section: Section) -> Symbols | None:
         """How the genes of a section are matched with the panel."""
@@ -129,7 +131,9 @@ def _about_genes(expression: Expression, section: Section, recipe: Recipe) -> li
     if measured >= _FEW_GENES * len(recipe.genes):
         return []
     of_mouse = section.is_mouse or (expression.reference is not None and expression.reference.kind == "mouse")
-    hint = ". Its genes are of a mouse: prepare it with --orthologs" if of_mouse and recipe.symbols is None else ""
+    hint = (
+        ". Its genes are of a mouse: prepare it with --orthologs mouse" if of_mouse and recipe.symbols is None else ""
+    )
     return [f"only {measured} of the {len(recipe.genes)} genes of the panel are measured{hint}"]
 
 

@@ -25,6 +25,7 @@ from molf_engine.data.corpus.layout import (
     UNFINISHED,
     attributes,
     is_corpus,
+    panel_digest,
     read_root,
     write_group,
 )
@@ -209,7 +210,7 @@ def _run(
 def _reason(error: MolfError, source: Source, recipe: Recipe) -> str:
     reason = str(error).removeprefix(f"{source.section.id}: ")
     # What load_expression advises is an argument; here it has the name of an option.
-    return f"{reason} That is --orthologs." if "human_symbol" in reason and recipe.symbols is None else reason
+    return f"{reason} That is --orthologs mouse." if "human_symbol" in reason and recipe.symbols is None else reason
 
 
 def _begin(
@@ -243,6 +244,8 @@ def _new_root(recipe: Recipe) -> dict[str, Any]:
         "failures": [],
         "patch_um": recipe.patch_um,
         "panel": {"name": recipe.panel, "symbols": list(recipe.genes)},
+        "panel_digest": panel_digest(recipe.genes),
+        "panel_chosen_on": list(recipe.chosen_on),
         "symbols": recipe.symbols,
         "features_dtype": recipe.features_dtype,
     }

@@ -24,6 +24,7 @@ from molf_engine.data.corpus.layout import (
     TOTAL,
     TRUTH,
     attributes,
+    having,
     read_root,
 )
 from molf_engine.data.corpus.writing import log1p_counts
@@ -106,6 +107,16 @@ class Corpus:
         return tuple(self.root["panel"]["symbols"])
 
     @property
+    def encoder_fitted_on(self) -> tuple[str, ...]:
+        """Sections whose images the encoder was fitted on."""
+        return tuple(self.root["encoder"]["fitted_on"] or ())
+
+    @property
+    def panel_chosen_on(self) -> tuple[str, ...]:
+        """Sections whose expression the panel was chosen on."""
+        return tuple(self.root.get("panel_chosen_on", ()))
+
+    @property
     def failures(self) -> tuple[Failure, ...]:
         """Sections that could not be prepared."""
         return tuple(Failure(**failure) for failure in self.root["failures"])
@@ -119,7 +130,7 @@ class Corpus:
         if unknown := [name for name in wanted if name not in self.records]:
             failed = {failure.section: failure.reason for failure in self.failures}
             why = f" {unknown[0]} could not be prepared: {failed[unknown[0]]}" if unknown[0] in failed else ""
-            raise DataError(f"No section {', '.join(unknown)} in {self.path}.{why} It has: {', '.join(self.records)}.")
+            raise DataError(f"No section {', '.join(unknown)} in {self.path}.{why} {having(list(self.records))}")
         return [_section(self.records[name]["section"]) for name in wanted]
 
     def read(
@@ -145,7 +156,8 @@ class Corpus:
         of_mouse = own.is_mouse or record["species_of_genes"] in {"mouse", "mixed"}
         if symbols is not None and record["symbols"] is None and of_mouse:
             raise DataError(
-                f"{section.id} of {self.path} was prepared without human orthologs of mouse genes. Prepare it again with --orthologs."
+                f"{section.id} of {self.path} was prepared without human orthologs of mouse genes. Prepare it again with "
+                "--orthologs mouse."
             )
         arrays = _Arrays(self.path / SECTIONS / section.id, int(record["spots"]))
         total = arrays.read(TOTAL)
@@ -154,7 +166,13 @@ class Corpus:
             raise DataError(
                 f"{section.id}: none of its {len(total)} spots has {min_counts:g} counts or more. Lower min_counts."
             )
-        measured = arrays.read(MEASURED, spots=False)[columns]
+        measured = arrays.read(MEASURED, spots=False)
+        if len(measured) != len(self.genes):
+            raise DataError(
+                f"{section.id} of {self.path} was prepared on {len(measured)} genes, the panel of the corpus names {len(self.genes)}: a "
+                "file was changed. Prepare it again with --overwrite."
+            )
+        measured = measured[columns]
         if not measured.any():
             raise DataError(
                 f"{section.id}: it measures none of these {len(genes)} genes ({', '.join(genes[:3])}, ...)."
@@ -205,6 +223,7 @@ class Corpus:
             "encoder": self.encoder,
             "width": self.width,
             "encoder_fitted_on": self.root["encoder"]["fitted_on"],
+            "panel_chosen_on": list(self.panel_chosen_on),
             "patch_um": self.patch_um,
             "features_dtype": self.root["features_dtype"],
             "bytes": sum(path.stat().st_size for path in self.path.rglob("*") if path.is_file()),
@@ -260,13 +279,30 @@ class _Arrays:
         return list(names)
 
 
+_NEEDED = (
+    "section",
+    "spots",
+    "um_per_pixel",
+    "slide_size",
+    "with_features",
+    "symbols",
+    "species_of_genes",
+    "aliases",
+    "counts",
+    "digest",
+)
+
+
 def _record(corpus: Path, name: str) -> Mapping[str, Any]:
     folder = corpus / SECTIONS / name
     try:
         record = attributes(folder)
+        if missing := [name for name in _NEEDED if name not in record]:
+            raise ValueError(f"{', '.join(missing)} missing")
         _section(record["section"])
+        float(record["um_per_pixel"]), int(record["spots"]), record["aliases"].items()
         return record
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise DataError(
             f"{folder} is missing or damaged ({error}). Run `molf-engine prepare` again: it does that section anew."
         ) from error

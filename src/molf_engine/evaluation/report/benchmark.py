@@ -294,8 +294,8 @@ def _scale(
     page.heading(f"Results in {units}").text(_SCALES[units])
     if partial:
         page.text(
-            f"{', '.join(partial)} predicts a small part of the panel: it stands beside the others over {MOST_VARIABLE} alone, since models "
-            "in one table are compared on the genes that all of them predict."
+            f"{', '.join(partial)} predicts a small part of the panel: it stands beside the others over {MOST_VARIABLE} alone, since "
+            "models in one table are compared on the genes that all of them predict."
         )
 
     page.heading(f"Variable genes by cancer type, {units}", 3)

@@ -49,13 +49,16 @@ def by_type(
         rows.append(
             {
                 "cancer type": label,
-                "sections": len({s for s, used in zip(design.section, of_code, strict=True) if used}),
+                "sections": _counted(scores, of_code),
             }
             | {model: _of_type(scores, model, code) for model in scores.models}
         )
     ruled = [len(rows)]
     rows.append(
-        {"cancer type": f"mean over {plural(len(scores.codes), 'type')}", "sections": len(set(design.section))}
+        {
+            "cancer type": f"mean over {plural(len(scores.codes), 'type')}",
+            "sections": _counted(scores, np.ones(len(design), bool)),
+        }
         | {model: overall(scores, model, bootstrap) for model in scores.models}
     )
     if seen.any() and not seen.all():
@@ -63,7 +66,7 @@ def by_type(
         rows.append(
             {
                 "cancer type": "mean over types, unseen patients",
-                "sections": len({s for s, used in zip(design.section, unseen, strict=True) if used}),
+                "sections": _counted(scores, unseen),
             }
             | {model: overall(scores, model, bootstrap, unseen) for model in scores.models}
         )
@@ -142,6 +145,12 @@ def by_section(scores: Scores, name: str, title: str) -> Table:
     notes = [*shared_notes([scores]), *seen_notes(scores, marked=True), "Bold is the highest."]
     # The numbers before the models are no scores.
     return Table(name, caption(title, [scores]), frame, tuple(notes), scores.protocol, "row")
+
+
+def _counted(scores: Scores, rows: np.ndarray) -> int:
+    """Sections among these rows that have a score, and so enter a mean."""
+    scored = np.isfinite([scores.values(model) for model in scores.models]).any(axis=0)
+    return len({section for section, used in zip(scores.design.section, scored & rows, strict=True) if used})
 
 
 def _expect(scores: Scores, protocol: str) -> None:

@@ -23,6 +23,10 @@ SEEN = "*"
 BOLD = "Bold is the highest. A difference that lies inside the intervals, or inside the spread of training, is none."
 
 
+_SAME = 1e-6
+"""PCC: what float32 leaves of a difference."""
+
+
 @dataclass(frozen=True)
 class Bootstrap:
     """How intervals are made."""
@@ -146,13 +150,34 @@ def shared_notes(several: Sequence[Scores], bootstrap: Bootstrap | None = None) 
     repeats = {(row.split, row.seed) for scores in several for row in scores.rows}
     if len(repeats) > 1:
         notes.append("± is the standard deviation over trainings (split and seed).")
+        if still := [model for model in first.models if all(_same_for_seeds(scores, model) for scores in several)]:
+            notes.append(f"The seed does not enter the fit of {', '.join(still)}: another gives the same figures.")
     else:
         notes.append("One training: how far another seed or split would move these figures is not known.")
     if bootstrap and first.models:
         notes.append(bootstrap.interval(first, first.models[0]).text())
     notes += constant_notes(several)
+    if unscored := _unscored(first):
+        notes.append(f"In no mean, for no gene can be scored there: {', '.join(unscored)}.")
     notes += dict.fromkeys(line for scores in several for line in scores.left_out)
     return notes
+
+
+def _unscored(scores: Scores) -> list[str]:
+    """Sections without any score, with their number of spots."""
+    rows = {row.section: row for row in scores.rows if row.section}
+    known = {row.section for row in scores.rows if np.isfinite(row.value)}
+    return [f"{name} ({plural(row.spots, 'spot')})" for name, row in rows.items() if name not in known]
+
+
+def _same_for_seeds(scores: Scores, model: str) -> bool:
+    """Whether there are several seeds, and a model has the same values with each."""
+    values: dict[tuple[str, str, str], list[float]] = {}
+    for row in scores.rows:
+        if row.model == model:
+            values.setdefault((row.split, row.code, row.section), []).append(row.value)
+    finite = [np.array(own) for own in values.values() if np.isfinite(own).all()]
+    return bool(finite) and all(len(own) > 1 and np.ptp(own) < _SAME for own in finite)
 
 
 def constant_notes(several: Sequence[Scores]) -> list[str]:
