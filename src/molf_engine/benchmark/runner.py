@@ -97,7 +97,7 @@ def run_benchmark(
     began = time.monotonic()
     sections = _sections(config.data)
     splits, notes = named_splits(config.splits, sections)
-    notes += _fitted_on_test(config.data, splits)
+    notes += fitted_on_test(config.data, splits)
     check_outside(config.predictions, [name for split in splits for name in split.test])
     if output.exists() and not output.is_dir():
         raise ConfigError(f"{output} is a file. Name a folder for models, results and report.")
@@ -154,7 +154,7 @@ def _sets(every: Sequence[Trained]) -> GeneSets:
     return gene_sets(first.genes).with_splits({trained.split.name: trained.base.genes for trained in every})
 
 
-def _fitted_on_test(data: Path, splits: Sequence[Split]) -> Iterable[str]:
+def fitted_on_test(data: Path, splits: Sequence[Split]) -> Iterable[str]:
     """What a corpus took from test sections before any model was trained, in sentences."""
     if not is_corpus(data):
         return

@@ -9,12 +9,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from molf_engine.benchmark.elsewhere import outside_prediction
+from molf_engine.benchmark.elsewhere import check_outside, outside_prediction
 from molf_engine.benchmark.settings import Outside
 from molf_engine.data import Section
 from molf_engine.data.expression import Expression
 from molf_engine.data.spots import Spots
-from molf_engine.errors import DataError
+from molf_engine.errors import ConfigError, DataError
 
 GENES = ("A", "B", "C")
 NAMES = ("one", "two")
@@ -76,3 +76,10 @@ def test_a_damaged_file_is_told(tmp_path: Path, spots: Spots) -> None:
     (tmp_path / "S.h5ad").write_bytes(b"not hdf5")
     with pytest.raises(DataError, match=r"S\.h5ad"):
         outside_prediction(Outside(name="other", folder=tmp_path, units="log1p"), spots)
+
+
+def test_a_tool_without_a_file_for_any_test_section_is_refused(tmp_path: Path) -> None:
+    outside = written(tmp_path, np.ones((1, 1)), ["one"], ["A"])
+    check_outside([outside], ["R", "S"])
+    with pytest.raises(ConfigError, match=r"no prediction by other of a test section.*R\.h5ad"):
+        check_outside([outside], ["R"])

@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 
+import anndata
 import numpy as np
+import pandas as pd
 import pytest
 
-from molf_engine.benchmark.runner import run_benchmark
-from molf_engine.benchmark.scoring import on_panel
-from molf_engine.benchmark.settings import BenchmarkConfig
+from molf_engine.benchmark.contestants import FromElsewhere, MoLF
+from molf_engine.benchmark.runner import fitted_on_test, run_benchmark
+from molf_engine.benchmark.scoring import on_panel, score
+from molf_engine.benchmark.settings import BenchmarkConfig, Outside
+from molf_engine.benchmark.training import Trained
 from molf_engine.bundle import Bundle
 from molf_engine.config import RunConfig
-from molf_engine.data.corpus import Corpus
-from molf_engine.errors import Cancelled, ConfigError
+from molf_engine.data.corpus import Corpus, EncoderChoice, Recipe, find_sources, prepare_corpus
+from molf_engine.data.corpus.lock import only_writer
+from molf_engine.data.splits import Split
+from molf_engine.errors import Cancelled, ConfigError, MolfError
 from molf_engine.evaluation.evaluate import evaluate, source_for
+from molf_engine.evaluation.gene_sets import gene_sets
 from molf_engine.evaluation.results import load_results
 from molf_engine.progress import Progress
 from tests.molf_engine.conftest import tiny_settings
@@ -114,3 +122,62 @@ def test_a_corpus_and_the_folder_it_was_made_of_give_the_same_scores(
         source = source_for(tiny_bundle, data)
         scores += evaluate(tiny_bundle, source, source.sections(["SIM_A_4"]))
     np.testing.assert_array_equal(scores[0].pcc["molf"]["log1p"], scores[1].pcc["molf"]["log1p"])
+
+
+def test_a_split_that_trained_on_other_sections_is_refused_by_name(
+    settings: tuple[BenchmarkConfig, RunConfig], done: Path, tmp_path: Path
+) -> None:
+    config, training = settings
+    changed = tmp_path / "own.json"
+    changed.write_text(json.dumps({"train": ["SIM_A_4", "SIM_A_2"], "validation": ["SIM_A_3"], "test": ["SIM_A_1"]}))
+    with pytest.raises(ConfigError, match="the split own trained on other sections"):
+        run_benchmark(config.model_copy(update={"splits": (str(changed),)}), training, done)
+
+
+def test_two_processes_do_not_write_one_benchmark(settings: tuple[BenchmarkConfig, RunConfig], done: Path) -> None:
+    with only_writer(done / ".lock"), pytest.raises(MolfError, match="is being written by process"):
+        run_benchmark(*settings, done)
+
+
+def test_a_file_where_the_folder_should_be_is_said(settings: tuple[BenchmarkConfig, RunConfig], tmp_path: Path) -> None:
+    (tmp_path / "out").write_text("")
+    with pytest.raises(ConfigError, match="is a file"):
+        run_benchmark(*settings, tmp_path / "out")
+
+
+def test_predictions_that_were_written_anew_are_scored_anew(corpus: Path, tiny_bundle: Bundle, tmp_path: Path) -> None:
+    source = source_for(tiny_bundle, corpus)
+    (section,) = source.sections(["SIM_A_4"])
+    expression = source.read(section, tuple(tiny_bundle.genes.index)).expression
+    outside = Outside(name="other", folder=tmp_path, units="log1p")
+    trained = Trained(
+        Split("s", ("SIM_A_1",), (), ("SIM_A_4",)), 1, tiny_bundle, [FromElsewhere(outside, expression.genes)]
+    )
+    errors = []
+    for values in (expression.counts_log1p, expression.counts_log1p + 1):
+        rows, columns = pd.DataFrame(index=list(expression.names)), pd.DataFrame(index=list(expression.genes))
+        anndata.AnnData(values, rows, columns).write_h5ad(tmp_path / "SIM_A_4.h5ad")
+        (result,) = score(trained, source, [section], gene_sets(tiny_bundle.genes), tmp_path / "results")
+        errors.append(result.scales["log1p"].mse)
+    assert errors == pytest.approx([0, 1])
+
+
+def test_a_test_section_that_cannot_be_read_is_left_out_and_told(
+    corpus: Path, tiny_bundle: Bundle, tmp_path: Path
+) -> None:
+    source = source_for(tiny_bundle, corpus)
+    good, bad = source.sections(["SIM_A_4", "SIM_A_3"])
+    bad = dataclasses.replace(bad, st_path=tmp_path / "nothing.h5ad")
+    trained = Trained(Split("s", ("SIM_A_1",), (), (good.id, bad.id)), 1, tiny_bundle, [MoLF(tiny_bundle)])
+    results = score(trained, source, [bad, good], gene_sets(tiny_bundle.genes), tmp_path)
+    assert [result.section for result in results] == [good.id]
+    assert [note.partition(".")[0] for note in trained.notes] == ["s: the test section SIM_A_3 is not scored"]
+
+
+def test_what_a_corpus_took_from_test_sections_is_told(tiny_bundle: Bundle, corpus: Path, tmp_path: Path) -> None:
+    sources = find_sources(corpus, ["SIM_A_1", "SIM_A_2", "SIM_A_4"])
+    recipe = Recipe("hallmark+hvg", tuple(tiny_bundle.genes.index[:50]), chosen_on=("SIM_A_1", "SIM_A_4"))
+    prepare_corpus(sources, tmp_path / "c.zarr", recipe, EncoderChoice(fit_on=("SIM_A_1",)))
+    split = Split("s", ("SIM_A_1",), ("SIM_A_2",), ("SIM_A_4",))
+    (note,) = fitted_on_test(tmp_path / "c.zarr", [split])
+    assert "the panel hallmark+hvg was chosen on the expression of 1 of its 1 test sections" in note

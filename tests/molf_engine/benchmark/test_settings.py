@@ -41,6 +41,11 @@ def test_paths_are_relative_to_the_file_and_names_of_splits_stay_names(tmp_path:
         ("splits = []", "splits"),
         ('variants = ["wider"]', "variants"),
         ("nothing = 1", "nothing"),
+        ("seeds = [1, 2, 1]", "seeds: names 1 twice"),
+        ("seeds = []", "name at least one seed"),
+        ('splits = ["published-0", "published-0"]', "names published-0 twice"),
+        ('[[predictions]]\nname = "ridge"\nfolder = "f"\nunits = "log1p"', "'ridge' is taken"),
+        ('[[predictions]]\nname = "a"\nfolder = "f"\nunits = "log1p"\n' * 2, "'a' is taken"),
     ],
 )
 def test_mistakes_are_named(tmp_path: Path, line: str, named: str) -> None:

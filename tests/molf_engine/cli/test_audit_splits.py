@@ -114,3 +114,19 @@ def _utf8() -> dict[str, str]:
     import os
 
     return {**os.environ, "PYTHONIOENCODING": "utf-8"}
+
+
+def test_metadata_without_any_test_section_are_no_all_clear(
+    metadata: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert exit_code(metadata, split(tmp_path, ["A"], ["GONE"]), "--strict") == 2
+    assert "none of the 1 test sections of mine (GONE)" in capsys.readouterr().err
+
+
+def test_sections_that_the_metadata_lack_are_counted_as_unknown(
+    metadata: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert exit_code(metadata, split(tmp_path, ["A", "GONE"], ["T2", "LOST"])) == 0
+    text = capsys.readouterr().out
+    assert "Patient unknown for 1 of 2 sections" in text
+    assert "1 of them are test sections" in text

@@ -75,6 +75,15 @@ def test_each_command_explains_itself_without_torch(command: str) -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "Usage" in done.stdout
+    for noise in ("--empty-", "[default: ()]", "[default: None]", '[default: ""]'):
+        assert noise not in done.stdout
+
+
+@pytest.mark.parametrize("command", ["prepare", "evaluate", "routing", "select-guidance"])
+def test_orthologs_are_asked_for_in_one_way(command: str) -> None:
+    text = " ".join(run(command, "--help").stdout.split())
+    assert "--orthologs CHOICE" in text
+    assert "mouse]" in text
 
 
 def test_every_setting_of_a_run_is_a_flag() -> None:

@@ -13,6 +13,7 @@ import pytest
 from molf_engine.bundle import Bundle
 from molf_engine.cli import main
 from molf_engine.data.corpus import Corpus
+from molf_engine.genes import hallmark_sets
 from tests.molf_engine.data.hest_files import barcodes_of, write_counts, write_section
 
 
@@ -102,3 +103,30 @@ def test_a_mistake_is_said_and_makes_nothing(
     assert exit_code("prepare", ".", "-o", "c.zarr", *arguments) == 2
     assert message in capsys.readouterr().err
     assert not (hest / "c.zarr").exists()
+
+
+def test_a_note_that_sections_share_is_said_once(
+    hest: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("A", "B"):
+        write_section(hest, name, 1, patches=True)
+    split = f"{hest}/splits.json:train"
+    command = ("prepare", hest, "-o", tmp_path / "c.zarr", "--panel", hest / "panel.txt", "--split", split)
+    assert exit_code(*command, "--orthologs", "mouse") == 0
+    out = capsys.readouterr().out
+    assert out.count("cut from the slide") == 1
+    assert "A, B" in out
+    assert "ID.h5" in out
+
+
+def test_a_panel_that_was_chosen_on_data_says_on_which(
+    hest: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    genes = [*sorted(hallmark_sets()["HYPOXIA"])[:4]]
+    for name in ("A", "B"):
+        write_counts(hest, name, 1, genes=tuple(genes))
+    split = f"{hest}/splits.json:train"
+    command = ("prepare", hest, "-o", tmp_path / "c.zarr", "--panel", "hallmark+hvg", "--split", split)
+    assert exit_code(*command) == 0
+    assert "The panel was chosen on the expression of A, B" in capsys.readouterr().out
+    assert Corpus.open(tmp_path / "c.zarr").panel_chosen_on == ("A", "B")

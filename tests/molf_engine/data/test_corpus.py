@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 import anndata
 import numpy as np
@@ -13,6 +15,7 @@ import pytest
 
 from molf_engine.data import read_hest
 from molf_engine.data.corpus import Corpus, EncoderChoice, Recipe, find_sources, is_corpus, open_source, prepare_corpus
+from molf_engine.data.corpus.layout import having
 from molf_engine.data.expression import Expression
 from molf_engine.data.simulator import write_hest_folder
 from molf_engine.data.spots import FolderSpots, Spots
@@ -259,3 +262,65 @@ def test_an_unknown_section_is_named_and_a_failed_one_explained(tmp_path: Path) 
         corpus.sections(["A", "C"])
     with pytest.raises(DataError, match="B could not be prepared"):
         corpus.sections(["B"])
+
+
+def edited(simulated: Corpus, tmp_path: Path, place: str, change: Callable[[dict[str, Any]], object]) -> Path:
+    path = shutil.copytree(simulated.path, tmp_path / "edited.zarr")
+    file = path / place / "zarr.json"
+    content = json.loads(file.read_text())
+    change(content["attributes"])
+    file.write_text(json.dumps(content))
+    return path
+
+
+def swapped(facts: dict[str, Any]) -> None:
+    facts["panel"]["symbols"][:2] = reversed(facts["panel"]["symbols"][:2])
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        (swapped, "the panel in its zarr.json was changed"),
+        (lambda facts: facts.update(encoder=3), "damaged"),
+        (lambda facts: facts["encoder"].pop("width"), "damaged"),
+        (lambda facts: facts["encoder"].update(fitted_on=1), "damaged"),
+        (lambda facts: facts.update(panel=[]), "damaged"),
+    ],
+)
+def test_facts_that_were_changed_by_hand_are_refused(
+    simulated: Corpus, tmp_path: Path, change: Callable[[dict[str, Any]], object], why: str
+) -> None:
+    with pytest.raises(DataError, match=why):
+        Corpus.open(edited(simulated, tmp_path, "", change))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda facts: facts.update(um_per_pixel="one"),
+        lambda facts: facts.update(spots=None),
+        lambda facts: facts.pop("aliases"),
+        lambda facts: facts.update(aliases=[]),
+    ],
+)
+def test_facts_of_a_section_that_were_changed_by_hand_are_refused(
+    simulated: Corpus, tmp_path: Path, change: Callable[[dict[str, Any]], object]
+) -> None:
+    name = next(iter(simulated.records))
+    with pytest.raises(DataError, match="missing or damaged"):
+        Corpus.open(edited(simulated, tmp_path, f"sections/{name}", change))
+
+
+def test_a_panel_shorter_than_the_counts_is_refused(simulated: Corpus, tmp_path: Path) -> None:
+    def shorter(facts: dict[str, Any]) -> None:
+        facts["panel"]["symbols"].pop(0)
+        del facts["panel_digest"]
+
+    corpus = Corpus.open(edited(simulated, tmp_path, "", shorter))
+    with pytest.raises(DataError, match="prepared on 200 genes, the panel of the corpus names 199"):
+        corpus.read(corpus.sections()[0], corpus.genes)
+
+
+def test_of_many_sections_an_error_names_the_first() -> None:
+    assert having(["A", "B"]) == "It has: A, B."
+    assert having([str(number) for number in range(25)]).endswith("18, 19 and 5 more.")

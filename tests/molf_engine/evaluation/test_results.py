@@ -215,3 +215,10 @@ def test_one_table_has_one_panel(expression: Expression) -> None:
     assert of_one_panel([measured(expression)]) == GENES
     with pytest.raises(DataError, match="no result"):
         of_one_panel([])
+
+
+def test_nobody_is_advised_to_load_a_pickle(tmp_path: Path) -> None:
+    (tmp_path / "a.npz").write_bytes(b"x")
+    with pytest.raises(DataError, match="no archive of arrays") as error:
+        load_result(tmp_path / "a.npz")
+    assert "allow_pickle" not in str(error.value)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -108,3 +110,23 @@ def test_a_sweep_shows_what_passes_and_what_is_taken() -> None:
     frame = sweeps_table([sweep([one], model="molf", units="log1p")], "a", "A").frame
     assert frame["passes the filter"].tolist() == [True, True, False]
     assert frame["taken"].tolist() == ["", "taken", ""]
+
+
+def test_a_model_that_the_seed_does_not_change_is_named(sets: GeneSets) -> None:
+    found = []
+    for section in SECTIONS[:3]:
+        (fixed,) = results_of(section, {"ridge": 0.5}, GENES, sets=sets)
+        found += [replace(fixed, seed=seed) for seed in (1, 2)]
+        found += [one for seed in (1, 2) for one in results_of(section, {"molf": 0.5}, GENES, seed=seed, sets=sets)]
+    scores = Comparison(found, "log1p", GENES).per_section("HVG-50", sets.group("HVG-50", "log1p"))
+    notes = by_type(scores, "a", "A", BOOTSTRAP).notes
+    assert "The seed does not enter the fit of ridge: another gives the same figures." in notes
+
+
+def test_a_section_that_cannot_be_scored_is_in_no_count(sets: GeneSets) -> None:
+    found = [one for section in SECTIONS[:3] for one in results_of(section, {"molf": 0.5}, GENES, sets=sets)]
+    scores = Comparison(found, "log1p", GENES).per_section("HVG-50", sets.group("HVG-50", "log1p"))
+    rows = tuple(replace(row, value=np.nan, spots=1) if row.section == "S1" else row for row in scores.rows)
+    table = by_type(replace(scores, rows=rows), "a", "A", BOOTSTRAP)
+    assert table.frame["sections"].tolist() == [2, 2]
+    assert "In no mean, for no gene can be scored there: S1 (1 spot)." in table.notes
