@@ -24,7 +24,7 @@ from molf_engine.benchmark.training import Trained, Trainer
 from molf_engine.benchmark.variants import MOLF, SINGLE_TISSUE, label
 from molf_engine.bundle import Bundle
 from molf_engine.bundle.bundle import write_json
-from molf_engine.config import RunConfig
+from molf_engine.config import GuidanceConfig, RunConfig
 from molf_engine.data import Section
 from molf_engine.data.corpus import Corpus, is_corpus
 from molf_engine.data.corpus.lock import only_writer
@@ -142,7 +142,7 @@ def _run(
             spots = source(trained.base)
             tested = [known[name] for name in split.test]
             results += score(trained, spots, tested, gene_sets(trained.base.genes), output / "results", progress)
-            sweeps.append(_sweep(trained, spots, output / "sweeps", progress))
+            sweeps.append(_sweep(trained, spots, training.guidance, output / "sweeps", progress))
             notes += trained.notes
     run = _describe(config, training, splits, sections, every, notes, command)
     return run, results, sweeps, _sets(every)
@@ -212,14 +212,25 @@ def _check_settings(
     return bool(there)
 
 
-def _sweep(trained: Trained, source: SpotSource, folder: Path, progress: ProgressCallback) -> Sweep:
+def _sweep(
+    trained: Trained, source: SpotSource, guidance: GuidanceConfig, folder: Path, progress: ProgressCallback
+) -> Sweep:
+    """Over the scales among which training chose, so that the one that is marked is the one that the scores are of."""
     file = folder / f"{trained.split.name}-seed-{trained.seed}.json"
     if file.is_file():
         try:
             return Sweep.from_json(json.loads(file.read_text(encoding="utf-8")))
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise DataError(f"Cannot read {file}: {error}. Remove it, and run the same command again.") from error
-    found = select_guidance(trained.base, source, split=trained.split.name, progress=progress)
+    found = select_guidance(
+        trained.base,
+        source,
+        scales=guidance.scales,
+        tolerance=guidance.tolerance,
+        split=trained.split.name,
+        progress=progress,
+    )
+    found = replace(found, model=MOLF)
     write_json(file, found.as_json())
     return found
 

@@ -53,6 +53,7 @@ def evaluate(
     from molf_engine.evaluation.evaluate import evaluate as score
     from molf_engine.evaluation.evaluate import evaluate_coverage, source_for
     from molf_engine.evaluation.scoring import PROTOCOL, as_records, table, write_per_gene
+    from molf_engine.files import make_parent
 
     if coverage and per_gene is not None:
         raise ConfigError("--per-gene writes correlations, which --coverage does not compute. Use one of the two.")
@@ -62,6 +63,8 @@ def evaluate(
         )
     if draws is not None:
         spread.central_rank(draws)
+    if per_gene is not None:
+        make_parent(per_gene)
     model = Bundle.load(bundle)
     source = source_for(model, data, features=features, cache=FeatureCache())
     chosen = source.sections((*sections, *(split_ids(split) if split else ())))

@@ -25,6 +25,7 @@ from molf_engine.errors import Cancelled, ConfigError, MolfError
 from molf_engine.evaluation.evaluate import evaluate, source_for
 from molf_engine.evaluation.gene_sets import gene_sets
 from molf_engine.evaluation.results import load_results
+from molf_engine.evaluation.sweep import Sweep
 from molf_engine.progress import Progress
 from tests.molf_engine.conftest import tiny_settings
 
@@ -81,6 +82,16 @@ def test_the_report_names_data_split_and_what_was_not_compared(done: Path) -> No
     for part in ("own", "SIM_A", "molf (velocity=dense)", "position=none", "What cannot be concluded", "Guidance"):
         assert part in text
     assert (done / "report" / "tables" / "hvg-log1p.csv").is_file()
+
+
+def test_the_guidance_scale_that_the_report_marks_is_the_one_of_the_scores(
+    settings: tuple[BenchmarkConfig, RunConfig], done: Path
+) -> None:
+    bundle = Bundle.load(done / "models" / "own" / "seed-1" / "molf")
+    found = Sweep.from_json(json.loads((done / "sweeps" / "own-seed-1.json").read_text()))
+    assert found.scales == settings[1].guidance.scales
+    assert found.scale == bundle.config.guidance
+    assert found.model == "molf"
 
 
 def test_a_second_run_trains_nothing(settings: tuple[BenchmarkConfig, RunConfig], done: Path) -> None:

@@ -153,7 +153,7 @@ def _depth(several: Sequence[Scores], run: BenchmarkRun) -> list[str]:
 
 def _reduced(run: BenchmarkRun) -> list[str]:
     return [
-        f"{model.name} is reduced ({model.reduced}): its figures are not those that its authors would get."
+        f"{model.name} is reduced ({model.reduced.rstrip('.')}): its figures are not those that its authors would get."
         for model in run.models
         if model.reduced
     ]
