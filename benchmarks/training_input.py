@@ -60,11 +60,13 @@ def measure(corpus_path: Path, config: RunConfig, slides: int | None) -> None:
     vae = fresh_vae(config, learned)
     field = fresh_velocity(config, learned[0].features.shape[1], len(codes), codes.index(UNKNOWN_CODE))
     spots = sum(len(slide.features) for slide in alone) / len(alone)
+    # One after the other: the flow's stage freezes the VAE.
     stages = [
-        (vae_stage(config, vae, judged), config.training.vae),
-        (flow_stage(config, field, vae, judged, codes.index(UNKNOWN_CODE)), config.training.flow),
+        (lambda: vae_stage(config, vae, judged), config.training.vae),
+        (lambda: flow_stage(config, field, vae, judged, codes.index(UNKNOWN_CODE)), config.training.flow),
     ]
-    for stage, own in stages:
+    for make, own in stages:
+        stage = make()
         learned.waited = judged.waited = 0.0
         with tempfile.TemporaryDirectory() as folder:
             began = time.perf_counter()

@@ -19,17 +19,15 @@ from molf_engine.benchmark.contestants import FittedRival, FromElsewhere, MoLF, 
 from molf_engine.benchmark.elsewhere import check_outside
 from molf_engine.benchmark.scoring import score
 from molf_engine.benchmark.settings import BenchmarkConfig
-from molf_engine.benchmark.splits import named_splits
 from molf_engine.benchmark.training import Trained, Trainer
 from molf_engine.benchmark.variants import MOLF, SINGLE_TISSUE, label
 from molf_engine.bundle import Bundle
 from molf_engine.bundle.bundle import write_json
 from molf_engine.config import GuidanceConfig, RunConfig
 from molf_engine.data import Section
-from molf_engine.data.corpus import Corpus, is_corpus
+from molf_engine.data.corpus import Corpus, is_corpus, list_sections
 from molf_engine.data.corpus.lock import only_writer
-from molf_engine.data.sections import read_hest
-from molf_engine.data.splits import Split
+from molf_engine.data.splits import Split, named_splits
 from molf_engine.data.splits.audit import audit
 from molf_engine.data.spots import SpotSource, folder_fingerprint
 from molf_engine.encoders import FeatureCache
@@ -95,7 +93,7 @@ def run_benchmark(
         If settings or data do not allow it, the folder holds a benchmark of other settings, or another process writes to it.
     """
     began = time.monotonic()
-    sections = _sections(config.data)
+    sections = list_sections(config.data)
     splits, notes = named_splits(config.splits, sections)
     notes += fitted_on_test(config.data, splits)
     check_outside(config.predictions, [name for split in splits for name in split.test])
@@ -167,12 +165,8 @@ def fitted_on_test(data: Path, splits: Sequence[Split]) -> Iterable[str]:
             if both := set(ids) & set(split.test):
                 yield (
                     f"{split.name}: {what} of {len(both)} of its {len(split.test)} test sections too, when {data.name} was prepared. "
-                    "Prepare it with --fit-on FILE:train."
+                    "Prepare it with --fit-on SPLIT:train."
                 )
-
-
-def _sections(data: Path) -> list[Section]:
-    return Corpus.open(data).sections() if is_corpus(data) else read_hest(data)
 
 
 def _check_settings(

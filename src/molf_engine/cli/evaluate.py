@@ -23,7 +23,9 @@ def evaluate(
     sections: Annotated[
         tuple[str, ...], Parameter(consume_multiple=True, help="Ids of the sections to score; all if not given.")
     ] = (),
-    split: Annotated[str | None, Parameter(help="FILE:ROLE, the sections to score, from a split file.")] = None,
+    split: Annotated[
+        str | None, Parameter(help="SPLIT:ROLE, the sections to score: a split file or folder, or published-0:test.")
+    ] = None,
     guidance: Annotated[float | None, Parameter(help="Guidance scale; the bundle's choice if not given.")] = None,
     code: Annotated[
         str | None, Parameter(help="Cancer code for all sections; each section's own if not given.")
@@ -47,6 +49,7 @@ def evaluate(
     """Score a bundle beside ridge, MLP and depth-only, or the spread of its draws; nothing is fitted."""
     from molf_engine.bundle import Bundle
     from molf_engine.cli.console import progress_bar, show_table
+    from molf_engine.cli.scores import show_scores
     from molf_engine.cli.sections import listed, split_ids
     from molf_engine.encoders import FeatureCache
     from molf_engine.evaluation import coverage as spread
@@ -106,10 +109,14 @@ def evaluate(
     if per_gene is not None:
         write_per_gene(per_gene, scores, model.genes)
     w = model.config.guidance if guidance is None else guidance
-    show_table(
-        f"{model.id} at guidance {w:g}: mean PCC",
-        as_records(table(scores, model.genes)),
-        as_json=json,
+    title, records = f"{model.id} at guidance {w:g}: mean PCC", as_records(table(scores, model.genes))
+    if json:
+        show_table(title, records, as_json=True)
+        return
+    show_scores(
+        title,
+        records,
+        elsewhere="--json, and of each gene --per-gene FILE",
         notes=[
             f"{PROTOCOL}.",
             "role: what the section was to the model; seen: it has learned from the patient.",

@@ -39,7 +39,7 @@ def prepare(
     ] = BUILTIN,
     fit_on: Annotated[
         str | None,
-        Parameter(help="FILE:ROLE, the sections that `builtin` is fitted on; all that are prepared if not given."),
+        Parameter(help="SPLIT:ROLE, the sections that `builtin` is fitted on; all that are prepared if not given."),
     ] = None,
     features: Annotated[
         Path | None,
@@ -57,7 +57,9 @@ def prepare(
     sections: Annotated[
         tuple[str, ...], Parameter(consume_multiple=True, help="Ids of the sections to prepare; all if not given.")
     ] = (),
-    split: Annotated[str | None, Parameter(help="FILE:ROLE, the sections to prepare, from a split file.")] = None,
+    split: Annotated[
+        str | None, Parameter(help="SPLIT:ROLE, the sections to prepare: a split file or folder, or published-0:test.")
+    ] = None,
     orthologs: Annotated[
         Literal["mouse"] | None,
         Parameter(help="Species of some sections: their genes are matched by their human orthologs."),
@@ -105,7 +107,7 @@ def prepare(
         raise ConfigError(f"--patch-um is the side of a patch in um, above 0, not {patch_um:g}.")
     ids = (*sections, *(split_ids(split) if split else ()))
     sources = find_sources(folder, ids, table=metadata, features=features)
-    fit_ids = split_ids(fit_on) if fit_on else ()
+    fit_ids = split_ids(fit_on, "--fit-on") if fit_on else ()
     chosen = {source.section.id: source.section for source in sources}
     if unknown := [name for name in fit_ids if name not in chosen]:
         raise ConfigError(

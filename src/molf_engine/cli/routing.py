@@ -26,7 +26,9 @@ def routing(
     sections: Annotated[
         tuple[str, ...], Parameter(consume_multiple=True, help="Ids of the sections; all if not given.")
     ] = (),
-    split: Annotated[str | None, Parameter(help="FILE:ROLE, the sections of a role, from a split file.")] = None,
+    split: Annotated[
+        str | None, Parameter(help="SPLIT:ROLE, the sections of a role: a split file or folder, or published-0:test.")
+    ] = None,
     features: Annotated[
         Path | None,
         Parameter(help="Folder with features made elsewhere by the bundle's encoder: ID.h5, ID.pt or ID.npy."),

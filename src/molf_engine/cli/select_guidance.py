@@ -20,7 +20,10 @@ def select_guidance(
             help="Ids of the sections to choose on; the bundle's validation sections if not given.",
         ),
     ] = (),
-    split: Annotated[str | None, Parameter(help="FILE:ROLE, the sections to choose on, from a split file.")] = None,
+    split: Annotated[
+        str | None,
+        Parameter(help="SPLIT:ROLE, the sections to choose on: a split file or folder, or published-0:test."),
+    ] = None,
     scales: Annotated[
         tuple[float, ...],
         Parameter(consume_multiple=True, help="Guidance scales to try; 1 is the conditional model alone."),

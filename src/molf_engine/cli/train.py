@@ -9,6 +9,7 @@ from cyclopts import App, ArgumentCollection, Parameter
 from cyclopts.config import Dict as Settings
 
 from molf_engine.config import RunConfig, read_settings, validate
+from molf_engine.errors import ConfigError
 
 DEFAULTS = RunConfig()
 
@@ -21,7 +22,13 @@ def train(
     data: Annotated[
         Path | None, Parameter(help="HEST-layout folder or prepared corpus; overrides data.path of the settings.")
     ] = None,
-    split: Annotated[str | None, Parameter(help="FILE:ROLE, the sections to train on, from a split file.")] = None,
+    split: Annotated[
+        str | None,
+        Parameter(
+            help="A split, as a folder, a file, published-0 or published-1: train on it, choose by its validation, and score its test "
+            "sections, whatever the settings name. SPLIT:ROLE: the sections to train on, alone."
+        ),
+    ] = None,
     sections: Annotated[
         tuple[str, ...], Parameter(consume_multiple=True, help="Ids of the sections to train on.")
     ] = (),
@@ -47,8 +54,9 @@ def train(
     every step's slides (also as tasks of SLURM's srun, or under torchrun).
     """
     from molf_engine.bundle import Bundle
-    from molf_engine.cli.console import progress_bar, say, show_table
-    from molf_engine.cli.sections import split_ids
+    from molf_engine.cli.console import progress_bar, say
+    from molf_engine.cli.scores import show_scores
+    from molf_engine.cli.sections import split_ids, whole_split
     from molf_engine.encoders import FeatureCache
     from molf_engine.training.devices import is_main_process
     from molf_engine.training.run import train as run
@@ -56,7 +64,14 @@ def train(
     changes: dict[str, Any] = {}
     if data is not None:
         changes["path"] = data.resolve()
-    if chosen := (*sections, *(split_ids(split) if split else ())):
+    whole, notes = whole_split(split, changes.get("path", settings.data.path)) if split else (None, [])
+    for note in notes if is_main_process() else ():
+        say(note)
+    if whole is not None:
+        if sections:
+            raise ConfigError("--sections and a whole --split both say what to train on. Use one of the two.")
+        changes |= {"sections": whole.train, "validation": whole.validation, "test": whole.test}
+    elif chosen := (*sections, *(split_ids(split) if split else ())):
         changes["sections"] = chosen
     if panel is not None:
         changes["panel"] = panel
@@ -76,8 +91,11 @@ def train(
     say(f"{bundle.path}: {bundle.card_line}; guidance {bundle.config.guidance:g}")
     for role in ("validation", "test"):
         if rows := bundle.metrics[role]:
-            show_table(
-                f"{role.capitalize()} sections: mean PCC", rows, as_json=False, notes=[bundle.metrics["protocol"]]
+            show_scores(
+                f"{role.capitalize()} sections: mean PCC",
+                rows,
+                elsewhere=f"{bundle.path / 'metrics.json'}",
+                notes=[bundle.metrics["protocol"]],
             )
 
 

@@ -32,6 +32,8 @@ TRUTH = "truth"
 
 PROTOCOL = "Pearson correlation per gene over the spots of one section, mean over genes; sections are never pooled"
 
+_SHARED = ("role", "seen", "units", "genes")
+
 Predictions = dict[str, dict[str, np.ndarray]]
 """Model -> scale -> (S, G)."""
 
@@ -206,6 +208,22 @@ def as_records(rows: Sequence[Row]) -> list[dict[str, Any]]:
     return [
         {name: round(value, 4) if isinstance(value, float) else value for name, value in asdict(row).items()}
         for row in rows
+    ]
+
+
+def mean_over_sections(records: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Mean of the rows of :func:`as_records` over sections: one for each role, scale and gene set, seen patients apart."""
+    groups: dict[tuple[Any, ...], list[Mapping[str, Any]]] = {}
+    for record in records:
+        groups.setdefault(tuple(record[name] for name in _SHARED), []).append(record)
+    return [
+        {
+            **dict(zip(_SHARED, shared, strict=True)),
+            "sections": len(rows),
+            "spots": sum(row["spots"] for row in rows),
+            **{model: round(mean_finite(np.array([row[model] for row in rows])), 4) for model in MODELS},
+        }
+        for shared, rows in groups.items()
     ]
 
 

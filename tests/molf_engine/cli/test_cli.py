@@ -95,17 +95,23 @@ def test_every_setting_of_a_run_is_a_flag() -> None:
 def test_train_predict_evaluate_from_the_shell(corpus: Path, tmp_path: Path, slide: Path) -> None:
     settings = tmp_path / "run.toml"
     settings.write_text(
-        'name = "shell"\n[data]\npath = "elsewhere"\nvalidation = ["SIM_A_3"]\n'
+        'name = "shell"\n[data]\npath = "elsewhere"\nvalidation = ["SIM_A_1"]\n'
         "[training.vae]\nepochs = 3\n[training.flow]\nepochs = 50\n"
         "[flow]\nexpert_width = 16\nexpert_feedforward = 16\n[vae]\nlatent = 8\nwidth = 16\nfeedforward = 16\n"
     )
+    split = tmp_path / "split.json"
+    split.write_text('{"train": ["SIM_A_1", "SIM_A_2"], "val": ["SIM_A_3"], "test": ["SIM_A_4", "ELSEWHERE"]}')
     trained = run(
-        "train", settings, "-o", tmp_path / "bundle", "--data", corpus, "--sections", "SIM_A_1", "SIM_A_2",
-        "--training.flow.epochs", 3,
-    )  # fmt: skip
+        "train", settings, "-o", tmp_path / "bundle", "--data", corpus, "--split", split, "--training.flow.epochs", 3
+    )
     assert trained.returncode == 0, trained.stderr
+    assert "1 of its 5 sections are not in the data (ELSEWHERE)" in trained.stdout
     bundle = Bundle.load(tmp_path / "bundle")
     assert bundle.config.training_sections == ("SIM_A_1", "SIM_A_2")
+    assert [{row["section"] for row in bundle.metrics[role]} for role in ("validation", "test")] == [
+        {"SIM_A_3"},
+        {"SIM_A_4"},
+    ]
     assert len((bundle.path / "curves.csv").read_text().splitlines()) == 1 + 3 + 3
 
     predicted = run("predict", slide, "-o", tmp_path / "out.zarr", "-m", bundle.path, "--code", "SIM_A")
@@ -154,7 +160,7 @@ def test_evaluation_of_the_shipped_metrics_is_repeatable(
         (["predict", "{slide}", "{slide}", "-o", "{tmp}/a.h5ad", "-m", "{bundle}"], "takes one slide"),
         (["predict", "{slide}", "-o", "{slide}/sub/a.h5ad", "-m", "{bundle}"], "Cannot write"),
         (["evaluate", "{bundle}", "{tmp}"], "st"),
-        (["evaluate", "{bundle}", "{corpus}", "--split", "nonsense"], "FILE:ROLE"),
+        (["evaluate", "{bundle}", "{corpus}", "--split", "nonsense"], "SPLIT:ROLE"),
         (["train", "{tmp}/none.toml", "-o", "{tmp}/b"], "none.toml"),
     ],
 )

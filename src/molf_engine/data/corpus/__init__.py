@@ -10,7 +10,7 @@ from molf_engine.data.corpus.layout import SCHEMA_VERSION, is_corpus
 from molf_engine.data.corpus.measure import Recipe
 from molf_engine.data.corpus.prepare import EncoderChoice, Report, prepare_corpus
 from molf_engine.data.corpus.reading import Corpus, Failure
-from molf_engine.data.corpus.source import open_source
+from molf_engine.data.corpus.source import list_sections, open_source
 
 __all__ = [
     "SCHEMA_VERSION",
@@ -22,6 +22,7 @@ __all__ = [
     "Source",
     "find_sources",
     "is_corpus",
+    "list_sections",
     "open_source",
     "prepare_corpus",
 ]

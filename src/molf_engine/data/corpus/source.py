@@ -7,12 +7,18 @@ from typing import TYPE_CHECKING
 
 from molf_engine.data.corpus.layout import is_corpus
 from molf_engine.data.corpus.reading import Corpus
+from molf_engine.data.sections import Section, read_hest
 from molf_engine.data.spots import FolderSpots, SpotSource
 from molf_engine.encoders import FeatureCache
 from molf_engine.errors import DataError
 
 if TYPE_CHECKING:
     from molf_engine.encoders import Encoder
+
+
+def list_sections(path: Path | str) -> list[Section]:
+    """All sections of a corpus or folder.  Raises :class:`DataError` if it is neither."""
+    return Corpus.open(path).sections() if is_corpus(path) else read_hest(path)
 
 
 def open_source(

@@ -21,7 +21,8 @@ def read_split(path: Path | str, role: str = "") -> tuple[str, ...]:
     Parameters
     ----------
     path
-        ``published-0`` or ``published-1``, the published splits; or a file: JSON, ``{"train": ["id", ...], "test": [...]}``; or
+        ``published-0`` or ``published-1``, the published splits; a folder that :func:`read_whole_split` reads; or a file:
+        JSON, ``{"train": ["id", ...], "test": [...]}``; or
         CSV with a column ``sample_id``. A CSV with a column ``role`` (or ``split``) holds several roles; one without holds a
         single one, which its name says (``test_split.csv``).
     role
@@ -32,8 +33,8 @@ def read_split(path: Path | str, role: str = "") -> tuple[str, ...]:
     DataError
         If the file cannot be read as either, or does not have the role; the message names the roles that it has.
     """
-    if str(path) in PUBLISHED:
-        known = published_split(str(path))
+    if str(path) in PUBLISHED or Path(path).is_dir():
+        known = read_whole_split(path)
         roles: dict[str, list[str]] = {name: list(getattr(known, name)) for name in ROLES}
     else:
         roles = _roles_of_file(Path(path), role)

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from molf_engine.benchmark.splits import named_splits
 from molf_engine.data import Section
+from molf_engine.data.splits import named_splits
 from molf_engine.errors import ConfigError
 
 

@@ -1,14 +1,15 @@
-"""The splits that a benchmark names, cut to the sections that its data have."""
+"""Splits by name, cut to the sections that the data have."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from molf_engine.data import Section
-from molf_engine.data.splits import Split, read_whole_split
+from molf_engine.data.sections import Section
+from molf_engine.data.splits.files import read_whole_split
 from molf_engine.data.splits.folds import leave_one_patient_out
 from molf_engine.data.splits.hest_bench import read_hest_bench
+from molf_engine.data.splits.split import Split
 from molf_engine.errors import ConfigError
 
 LEAVE_ONE_OUT = "leave-one-patient-out"
