@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import dataclasses
 import json
 from pathlib import Path
@@ -17,6 +18,7 @@ from molf_engine.benchmark.scoring import on_panel, score
 from molf_engine.benchmark.settings import BenchmarkConfig, Outside
 from molf_engine.benchmark.training import Trained
 from molf_engine.bundle import Bundle
+from molf_engine.cli.benchmark import summary
 from molf_engine.config import RunConfig
 from molf_engine.data.corpus import Corpus, EncoderChoice, Recipe, find_sources, prepare_corpus
 from molf_engine.data.corpus.lock import only_writer
@@ -82,6 +84,17 @@ def test_the_report_names_data_split_and_what_was_not_compared(done: Path) -> No
     for part in ("own", "SIM_A", "molf (velocity=dense)", "position=none", "What cannot be concluded", "Guidance"):
         assert part in text
     assert (done / "report" / "tables" / "hvg-log1p.csv").is_file()
+
+
+def test_the_terminal_shows_the_means_of_the_report(done: Path) -> None:
+    rows = summary(done / "report" / "tables")
+    with (done / "report" / "tables" / "hvg-log1p.csv").open() as file:
+        mean = list(csv.DictReader(file))[-1]
+    of_scale = {row["model"]: row for row in rows if row["units"] == "log1p"}
+    assert {"molf", "ridge", "mlp", "depth"} <= set(of_scale) < set(mean)
+    for model, row in of_scale.items():
+        assert row["pcc"] == pytest.approx(float(mean[model]), abs=1e-4)
+        assert row["sections"] == int(mean["sections"])
 
 
 def test_the_guidance_scale_that_the_report_marks_is_the_one_of_the_scores(
