@@ -300,9 +300,13 @@ def _scale(
 
     page.heading(f"Variable genes by cancer type, {units}", 3)
     if variable.codes:
-        paper = "the paper's Table 2" if units == "log1p" else "as the paper's Table 2, in another scale"
         tables.by_type(
-            variable, f"hvg-{units}", f"PCC over {MOST_VARIABLE}", bootstrap, paper=paper, reference=run.reference
+            variable,
+            f"hvg-{units}",
+            f"PCC over {MOST_VARIABLE}",
+            bootstrap,
+            paper=_like("Table 2", units),
+            reference=run.reference,
         ).add_to(page)
         page.figure(
             models_figure(variable, bootstrap),
@@ -325,7 +329,7 @@ def _scale(
             f"tiers-{units}",
             "PCC of Hallmark sets by variance tier",
             bootstrap,
-            paper="the paper's Table 3",
+            paper=_like("Table 3", units),
         ).add_to(page)
         page.figure(
             variance_figure(comparison, sets),
@@ -334,7 +338,7 @@ def _scale(
             f"hallmark-variance-{units}",
         )
         tables.by_set(
-            comparison, sets, f"hallmark-{units}", "PCC of every Hallmark set", paper="the paper's Tables 10 to 12"
+            comparison, sets, f"hallmark-{units}", "PCC of every Hallmark set", paper=_like("Tables 10 to 12", units)
         ).add_to(page)
 
     _ablations(page, run, units, sets, tested)
@@ -353,6 +357,11 @@ def _scale(
 
     page.heading(f"Section by section, {units}", 3)
     tables.by_section(variable, f"sections-{units}", f"PCC over {MOST_VARIABLE} of every section").add_to(page)
+
+
+def _like(table: str, units: str) -> str:
+    """What the paper calls such a table; it has each in one scale."""
+    return f"the paper's {table}" if units == "log1p" else f"as the paper's {table}, in another scale"
 
 
 def _ablations(page: Page, run: BenchmarkRun, units: str, sets: GeneSets, tested: Sequence[SectionResult]) -> None:
