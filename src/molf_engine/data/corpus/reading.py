@@ -182,8 +182,7 @@ class Corpus:
         if not kept.any():
             raise DataError(f"{section.id}: none of its spots with {min_counts:g} counts or more has features.")
         positions = arrays.read(POSITIONS)[kept]
-        # Genes first: a copy of the chosen columns alone.
-        counts = np.ascontiguousarray(arrays.read(COUNTS)[:, columns][kept])
+        counts = _part(arrays.read(COUNTS), kept, columns)
         names = arrays.names()
         expression = Expression(
             section_id=section.id,
@@ -194,7 +193,7 @@ class Corpus:
             positions=positions,
             names=tuple(names[index] for index in np.flatnonzero(kept)),
             left_out=int((~kept).sum()),
-            truth=np.ascontiguousarray(arrays.read(TRUTH)[:, columns][kept]) if arrays.has(TRUTH) else None,
+            truth=_part(arrays.read(TRUTH), kept, columns) if arrays.has(TRUTH) else None,
             aliases={symbol: name for symbol, name in record["aliases"].items() if symbol in genes},
         )
         scale = float(record["um_per_pixel"])
@@ -240,6 +239,14 @@ class Corpus:
                 f"({len(place)} genes). Prepare it again with --panel."
             )
         return np.array([place[symbol] for symbol in genes], np.int64)
+
+
+def _part(values: np.ndarray, spots: np.ndarray, columns: np.ndarray) -> np.ndarray:
+    """Chosen rows and columns, (S, G), without a copy where all are chosen."""
+    # Genes first: a copy of the chosen columns alone.
+    if not np.array_equal(columns, np.arange(values.shape[1])):
+        values = values[:, columns]
+    return np.ascontiguousarray(values if spots.all() else values[spots])
 
 
 class _Arrays:

@@ -267,7 +267,7 @@ def _models(page: Page, run: BenchmarkRun, results: Sequence[SectionResult]) -> 
                 "training, s": facts.training_seconds if facts else None,
                 "trainings": len({(result.split, result.seed) for result in own}),
                 "sections": len({result.section for result in own}),
-                "reduced": facts.reduced if facts else "",
+                "reduced": "yes" if facts and facts.reduced else "",
             }
         )
     page.table(
@@ -277,6 +277,7 @@ def _models(page: Page, run: BenchmarkRun, results: Sequence[SectionResult]) -> 
         name="models",
         digits=1,
     )
+    page.points([f"{model.name}, reduced: {model.reduced.rstrip('.')}." for model in run.models if model.reduced])
 
 
 def _scale(
