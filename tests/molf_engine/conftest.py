@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from molf_engine.bundle import Bundle
 from molf_engine.config import RunConfig, validate
 from molf_engine.data.simulator import write_hest_folder
+from molf_engine.encoders import FeatureCache
 from molf_engine.training.run import train
 
 
@@ -39,7 +41,13 @@ def tiny_settings(corpus: Path, **changes: object) -> RunConfig:
     return validate(values)
 
 
+def train_tiny(settings: RunConfig, output: Path, **options: Any) -> Bundle:
+    """Train, with the features of a simulated corpus encoded once for all tests."""
+    assert settings.data.path is not None
+    return train(settings, output, cache=FeatureCache(settings.data.path.parent / "features"), **options)
+
+
 @pytest.fixture(scope="session")
 def tiny_bundle(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
     """A trained bundle; treat it as read-only."""
-    return train(tiny_settings(corpus), tmp_path_factory.mktemp("bundles") / "tiny")
+    return train_tiny(tiny_settings(corpus), tmp_path_factory.mktemp("bundles") / "tiny")

@@ -151,6 +151,17 @@ def test_evaluation_of_the_shipped_metrics_is_repeatable(
         assert row["ridge"] == pytest.approx(recorded["ridge"], abs=2e-4)
 
 
+def test_the_scale_chosen_by_the_shell_is_the_one_that_the_bundle_has(
+    corpus: Path, tiny_bundle: Bundle, capsys: pytest.CaptureFixture[str]
+) -> None:
+    scales = tiny_bundle.metrics["guidance"]["scale"]
+    assert exit_code("select-guidance", tiny_bundle.path, corpus, "--scales", *scales, "--json") == 0
+    rows = json.loads(capsys.readouterr().out)
+    assert [row["guidance"] for row in rows] == scales
+    assert [row["guidance"] for row in rows if row["chosen"]] == [tiny_bundle.config.guidance]
+    assert all(row["passes"] for row in rows if row["chosen"])
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [

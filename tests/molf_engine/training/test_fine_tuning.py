@@ -11,10 +11,9 @@ import torch
 from molf_engine.bundle import UNKNOWN_CODE, Bundle
 from molf_engine.errors import ConfigError
 from molf_engine.training.fine_tuning import adopt, joint_codes, take_velocity
-from molf_engine.training.run import train
 from molf_engine.training.stages import fresh_velocity
 
-from ..conftest import tiny_settings
+from ..conftest import tiny_settings, train_tiny
 
 
 @pytest.fixture(scope="module")
@@ -22,7 +21,7 @@ def tuned(tiny_bundle: Bundle, corpus: Path, tmp_path_factory: pytest.TempPathFa
     short = {"vae": {"epochs": 2}, "flow": {"epochs": 2}, "device": "cpu"}
     data = {"path": str(corpus), "sections": ["SIM_A_4"], "validation": ["SIM_A_3"]}
     config = tiny_settings(corpus, training=short, data=data, vae={}, flow={}, name="tuned")
-    return train(config, tmp_path_factory.mktemp("tuned") / "b", start=tiny_bundle)
+    return train_tiny(config, tmp_path_factory.mktemp("tuned") / "b", start=tiny_bundle)
 
 
 def test_what_the_weights_were_made_for_is_kept(tuned: Bundle, tiny_bundle: Bundle) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 from pathlib import Path
 
+import anndata
+import h5py
 import numpy as np
 import pytest
 from PIL import Image
@@ -18,7 +20,7 @@ from molf_engine.progress import Progress
 from molf_engine.training.loop import rate_factor
 from molf_engine.training.run import train
 
-from ..conftest import tiny_settings
+from ..conftest import tiny_settings, train_tiny
 
 
 def weights(bundle: Bundle) -> dict[str, np.ndarray]:
@@ -26,7 +28,7 @@ def weights(bundle: Bundle) -> dict[str, np.ndarray]:
 
 
 def test_the_same_command_gives_the_same_weights_and_numbers(tiny_bundle: Bundle, corpus: Path, tmp_path: Path) -> None:
-    again = train(tiny_settings(corpus), tmp_path / "again")
+    again = train_tiny(tiny_settings(corpus), tmp_path / "again")
     assert again.weights_hash == tiny_bundle.weights_hash
     assert again.metrics == tiny_bundle.metrics
 
@@ -40,9 +42,9 @@ def test_a_run_that_was_stopped_ends_as_if_it_had_not_been(tiny_bundle: Bundle, 
                 raise Cancelled
 
         with pytest.raises(Cancelled):
-            train(tiny_settings(corpus), tmp_path / "b", progress=stop)
+            train_tiny(tiny_settings(corpus), tmp_path / "b", progress=stop)
         assert not (tmp_path / "b").exists()
-    done = train(tiny_settings(corpus), tmp_path / "b")
+    done = train_tiny(tiny_settings(corpus), tmp_path / "b")
     assert done.weights_hash == tiny_bundle.weights_hash
     assert not (tmp_path / "b.training").exists()
 
@@ -53,9 +55,9 @@ def test_an_interrupted_run_refuses_other_settings(corpus: Path, tmp_path: Path)
             raise Cancelled
 
     with pytest.raises(Cancelled):
-        train(tiny_settings(corpus), tmp_path / "b", progress=stop)
+        train_tiny(tiny_settings(corpus), tmp_path / "b", progress=stop)
     with pytest.raises(ConfigError, match=r"flow\.experts was 6, is 4"):
-        train(tiny_settings(corpus, flow__experts=4), tmp_path / "b")
+        train_tiny(tiny_settings(corpus, flow__experts=4), tmp_path / "b")
 
 
 def test_learning_lowers_both_losses(tiny_bundle: Bundle) -> None:
@@ -93,7 +95,7 @@ def test_the_chosen_guidance_is_one_of_the_scales_offered(tiny_bundle: Bundle) -
             "flow__path_noise": 0.001, "flow__vae_dropout": True,
         },
         {"data__units": "log1p", "vae__standardise": False, "flow__per_patch_time": False, "flow__balance": "cv"},
-        {"vae__kind": "pca", "flow__guidance_drops_code": True, "data__panel": "hallmark"},
+        {"vae__kind": "pca", "flow__guidance_drops_code": True, "data__panel": "hallmark+hvg"},
     ],
     ids=["dense", "attention", "published guidance", "published scale", "principal components"],
 )  # fmt: skip
@@ -101,10 +103,27 @@ def test_each_named_option_trains(corpus: Path, tmp_path: Path, changes: dict[st
     short = {
         "vae": {"epochs": 2}, "flow": {"epochs": 2}, "device": "cpu", "shuffle": False, "validation": "random", "ema": 0,
     }  # fmt: skip
-    bundle = train(tiny_settings(corpus, training=short, **changes), tmp_path / "b")
+    bundle = train_tiny(tiny_settings(corpus, training=short, **{"data__test": [], **changes}), tmp_path / "b")
     assert np.isfinite([row["molf"] for row in bundle.metrics["validation"]]).all()
     for name, value in bundle.vae().state_dict().items():
         np.testing.assert_array_equal(value.numpy(), bundle.tensors[f"vae.{name}"])
+
+
+def test_features_made_elsewhere_need_no_pixel(corpus: Path, tmp_path: Path) -> None:
+    """The encoder is named, not opened; spots are matched by barcode, in whatever order the file has them."""
+    for number, path in enumerate(sorted((corpus / "st").glob("*.h5ad"))):
+        barcodes = anndata.read_h5ad(path, backed="r").obs_names.to_numpy(str)[::-1]
+        (tmp_path / "features").mkdir(exist_ok=True)
+        with h5py.File(tmp_path / "features" / f"{path.stem}.h5", "w") as file:
+            values = np.random.default_rng(number).normal(size=(len(barcodes), 1536)).astype(np.float32)
+            file["features"], file["barcodes"] = values, barcodes.astype("S")
+    short = {"vae": {"epochs": 1}, "flow": {"epochs": 1}, "device": "cpu"}
+    settings = tiny_settings(
+        corpus, training=short, encoder={"name": "uni2-h"}, data__features=str(tmp_path / "features"), data__test=[]
+    )
+    bundle = train(settings, tmp_path / "b")
+    assert bundle.config.encoder == "uni2-h"
+    assert bundle.config.features == 1536
 
 
 def test_curves_hold_the_experts_use_its_optimum_and_the_ceiling(tiny_bundle: Bundle) -> None:
@@ -137,7 +156,7 @@ def test_the_card_states_the_ceiling_and_the_coverage_of_the_spread(tiny_bundle:
 def test_half_precision_halves_the_file_and_is_what_is_scored(
     tiny_bundle: Bundle, corpus: Path, tmp_path: Path
 ) -> None:
-    half = train(tiny_settings(corpus, half=True), tmp_path / "half")
+    half = train_tiny(tiny_settings(corpus, half=True), tmp_path / "half")
     size = (half.path / "model.safetensors").stat().st_size
     assert size < 0.55 * (tiny_bundle.path / "model.safetensors").stat().st_size
     for name, value in weights(half).items():
@@ -167,7 +186,7 @@ def test_settings_that_cannot_work_are_explained(
 
 def test_a_mistake_that_is_put_right_does_not_stand_in_the_way(corpus: Path, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="banana"):
-        train(tiny_settings(corpus, training={"device": "banana"}), tmp_path / "b")
+        train_tiny(tiny_settings(corpus, training={"device": "banana"}), tmp_path / "b")
     assert not (tmp_path / "b.training").exists()
 
 
@@ -200,7 +219,7 @@ def test_a_section_of_unknown_scale_names_the_field_to_fill(corpus: Path, tmp_pa
 
 def test_an_existing_bundle_is_not_replaced_unasked(tiny_bundle: Bundle, corpus: Path) -> None:
     with pytest.raises(MolfError, match="--overwrite"):
-        train(tiny_settings(corpus), tiny_bundle.path)
+        train_tiny(tiny_settings(corpus), tiny_bundle.path)
 
 
 def test_the_learning_rate_rises_then_falls_to_nothing() -> None:
