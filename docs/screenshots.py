@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from napari.viewer import Viewer
 
-    from napari_molf._scores import Score
     from napari_molf._widget import PredictWidget
+    from napari_molf.core.scores import Score
 
 log = logging.getLogger("screenshots")
 
@@ -46,7 +46,7 @@ def predict(slide: Path | None, um_per_pixel: float | None) -> tuple[Viewer, Pre
 
 def best_gene(dock: PredictWidget) -> Score:
     """The gene with the highest held-out correlation."""
-    from napari_molf._scores import Score
+    from napari_molf.core.scores import Score
 
     def skill(name: str) -> float:
         pcc = run.scores.genes[name].heldout_pcc
@@ -99,7 +99,7 @@ def narrow_dock(viewer: Viewer, dock: PredictWidget, theme: str, path: Path) -> 
 
 def pictures(folder: Path, slide: Path | None, um_per_pixel: float | None) -> None:
     """Take them all."""
-    from napari_molf._scores import Score
+    from napari_molf.core.scores import Score
     from napari_molf.demo import take_picture
 
     folder.mkdir(parents=True, exist_ok=True)

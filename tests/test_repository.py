@@ -30,6 +30,12 @@ FLOORS = (
     {"cli"},
 )
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
+VIEWER_FLOORS = (
+    {"core"},
+    {"desk"},
+    {"predict", "show", "trust", "experts", "regions"},
+)
+VIEWER_FLOOR = {room: number for number, rooms in enumerate(VIEWER_FLOORS) for room in rooms}
 SCREEN = {"napari", "napari_molf", "qtpy", "PyQt5", "PyQt6", "PySide6", "magicgui", "superqt", "vispy", "npe2"}
 LARGEST_FILE = 8 * 2**20
 
@@ -74,6 +80,26 @@ def test_no_import_runs_up_or_across_a_floor() -> None:
             package, _, rest = name.partition(".")
             other = rest.partition(".")[0]
             if package == "molf_engine" and other in FLOOR and other != room and FLOOR[other] >= FLOOR[room]:
+                offences.append((path, line, f"{room} imports {other}"))
+    assert not offences, places(offences)
+
+
+def viewer_room_of(path: Path) -> str | None:
+    """Room of a module of the viewer; None for the engine and for what lies beside the rooms, which puts them together."""
+    package, *inner = path.relative_to(SOURCE).with_suffix("").parts
+    return inner[0] if package == "napari_molf" and len(inner) > 1 else None
+
+
+def test_sections_of_the_dock_know_the_desk_and_not_each_other() -> None:
+    rooms = {room for path in MODULES if (room := viewer_room_of(path))}
+    assert rooms == set(VIEWER_FLOOR), f"say on which floor these are: {sorted(rooms ^ set(VIEWER_FLOOR))}"
+    offences = []
+    for path in MODULES:
+        room = viewer_room_of(path)
+        for name, line in imported(path) if room else ():
+            package, _, rest = name.partition(".")
+            other = rest.partition(".")[0]
+            if package == "napari_molf" and other != room and VIEWER_FLOOR.get(other, 99) >= VIEWER_FLOOR[room]:
                 offences.append((path, line, f"{room} imports {other}"))
     assert not offences, places(offences)
 

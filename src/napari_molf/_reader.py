@@ -51,7 +51,7 @@ def read_slide(path: str) -> list[LayerData]:
         If it cannot be opened; napari shows the message.
     """
     from molf_engine.slides import open_slide
-    from napari_molf._slide_layer import slide_layer_data
+    from napari_molf.core.slide_layer import slide_layer_data
 
     slide = open_slide(Path(path))
     if slide.um_per_pixel is not None:
@@ -79,7 +79,7 @@ def read_result(path: str) -> list[LayerData]:
     from napari import current_viewer
 
     from molf_engine.prediction import read_prediction
-    from napari_molf._saved import result_layer_data
+    from napari_molf.core.saved import result_layer_data
 
     show_scale_bar()
     return result_layer_data(read_prediction(Path(path)), Path(path), current_viewer())
@@ -120,7 +120,7 @@ def show_scale_bar() -> None:
     """Show the scale bar of the viewer that is open, if there is one."""
     from napari import current_viewer
 
-    from napari_molf._compat import scale_bar
+    from napari_molf.core.compat import scale_bar
 
     viewer = current_viewer()
     if viewer is not None:

@@ -24,7 +24,7 @@ def demo_slide() -> list[LayerData]:
     """Layer data of the simulated slide, for File > Open Sample > MoLF."""
     from molf_engine.slides import open_slide
     from napari_molf._reader import show_scale_bar
-    from napari_molf._slide_layer import slide_layer_data
+    from napari_molf.core.slide_layer import slide_layer_data
 
     slide = open_slide(demo_slide_path())
     show_scale_bar()

@@ -22,34 +22,40 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_molf import _models
-from napari_molf._background import Newest, sentence
-from napari_molf._card import CardPanel
-from napari_molf._compat import scale_bar
-from napari_molf._experts import ExpertPanel
-from napari_molf._help import HelpButton
-from napari_molf._jobs import PredictionRunner
-from napari_molf._layers import Placement, ResultLayers
-from napari_molf._maps import PatchMap, robust_limits, wider_limits
-from napari_molf._presenter import Presenter, View
-from napari_molf._progress_row import PredictRow
-from napari_molf._readout import Readout
-from napari_molf._regions import add_regions_layer
-from napari_molf._run import Run
-from napari_molf._saved import result_in
-from napari_molf._scores import Score
-from napari_molf._sections import Section, dock_style, list_style, put_in_tab_order
-from napari_molf._settings_form import SettingsForm
-from napari_molf._show import ShowPanel
-from napari_molf._slide_layer import SlideInfo
+from napari_molf.core.compat import scale_bar
+from napari_molf.core.layers import Placement, ResultLayers
+from napari_molf.core.maps import PatchMap, robust_limits, wider_limits
+from napari_molf.core.run import Run
+from napari_molf.core.saved import result_in
+from napari_molf.core.scores import Score
+from napari_molf.core.slide_layer import SlideInfo
+from napari_molf.desk.background import Newest, sentence
+from napari_molf.desk.desk import Desk
+from napari_molf.desk.part import Part
+from napari_molf.desk.presenter import Presenter, View
+from napari_molf.desk.sections import Section, dock_style, list_style, put_in_tab_order
+from napari_molf.experts.panel import ExpertPanel
+from napari_molf.predict import models
+from napari_molf.predict.jobs import PredictionRunner
+from napari_molf.predict.progress_row import PredictRow
+from napari_molf.predict.settings_form import SettingsForm
+from napari_molf.regions.layer import add_regions_layer
+from napari_molf.show.help import HelpButton
+from napari_molf.show.panel import ShowPanel
+from napari_molf.show.readout import Readout
+from napari_molf.trust.card import CardPanel
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
+    from typing import Any
 
     from napari.layers import Layer
     from napari.viewer import Viewer
 
     from molf_engine.bundle import Bundle
+
+PARTS: tuple[type[Part], ...] = ()
+"""Sections below Experts, in the order in which they stand in the dock."""
 
 
 class PredictWidget(QWidget):
@@ -71,6 +77,7 @@ class PredictWidget(QWidget):
         self._stopped = False
 
         self.presenter = Presenter(napari_viewer, self)
+        self.desk = Desk(napari_viewer, self.presenter, self)
         self.runner = PredictionRunner(self)
         self._lister = Newest(self)
         self._opener = Newest(self)
@@ -82,12 +89,13 @@ class PredictWidget(QWidget):
         self.show_panel = ShowPanel(self.readout)
         self.experts = ExpertPanel()
         self.card = CardPanel()
+        self.parts: tuple[Part, ...] = tuple(part(self.desk) for part in PARTS)
         self._build()
         self._connect()
         self._on_theme()
         self._on_layers()
         self._adopt(napari_viewer.layers)
-        self._lister.ask("models", _models.load_known)
+        self._lister.ask("models", models.load_known)
 
     # -- layout ----------------------------------------------------------------------------------------------
 
@@ -109,6 +117,9 @@ class PredictWidget(QWidget):
             "show": Section("Show", self.show_panel),
             "experts": Section("Experts", self.experts),
         }
+        for part in self.parts:
+            section = self.sections[part.title.lower()] = Section(part.title, part)
+            section.fold(part.folded)
         inside = QWidget()
         stack = QVBoxLayout(inside)
         stack.setContentsMargins(8, 4, 8, 4)
@@ -135,6 +146,8 @@ class PredictWidget(QWidget):
         self.form.slide_changed.connect(self._on_slide)
         self.form.folder_wanted.connect(self._on_folder_wanted)
         self.form.shapes_wanted.connect(self._on_shapes_wanted)
+        self.desk.said.connect(self.row.say)
+        self.desk.prediction_wanted.connect(self._on_prediction_wanted)
         self.row.predict_pressed.connect(self.predict)
         self.row.cancel_pressed.connect(self.runner.cancel)
         self.runner.progressed.connect(self.row.show_progress)
@@ -174,15 +187,21 @@ class PredictWidget(QWidget):
 
     # -- predicting ------------------------------------------------------------------------------------------
 
-    def predict(self) -> None:
-        """Start the prediction that the form describes, or say what is missing."""
+    def predict(self, changes: Mapping[str, Any] | None = None) -> None:
+        """Start the prediction that the form describes, or say what is missing.
+
+        Parameters
+        ----------
+        changes
+            Fields of the request that are to be other than the form says.
+        """
         from molf_engine.errors import MissingScaleError, MolfError
 
         if self.runner.running:
             return
         self.row.say(None)
         try:
-            request = self.form.request()
+            request = replace(self.form.request(), **(changes or {}))
         except MolfError as error:
             self.row.say(str(error))
             if isinstance(error, MissingScaleError):
@@ -196,6 +215,12 @@ class PredictWidget(QWidget):
         self.row.set_running(True)
         self.form.enabled = False
         self.row.cancel.setFocus(Qt.FocusReason.OtherFocusReason)
+
+    def _on_prediction_wanted(self, changes: Mapping[str, Any]) -> None:
+        if self.runner.running:
+            self.row.say("A prediction is being made already. Wait until it is done, or cancel it.")
+            return
+        self.predict(changes)
 
     def _on_started(self, patches: PatchMap) -> None:
         slide_layer = self._open_slide_layer()
@@ -255,6 +280,8 @@ class PredictWidget(QWidget):
     def _on_run(self, run: Run | None) -> None:
         self.show_panel.set_run(run)
         self.experts.set_run(run)
+        for part in self.parts:
+            part.set_run(run)
         self._say_facts()
         if run is not None:
             self.presenter.show(self.presenter.score or run.scores.first_to_show())
@@ -289,9 +316,13 @@ class PredictWidget(QWidget):
     def _on_slide(self, info: SlideInfo | None) -> None:
         if info is not None and info.um_per_pixel is not None:
             scale_bar(self._viewer).visible = True
-        self._say_facts()
+        self._on_choice()
 
     def _on_model(self, bundle: Bundle | None) -> None:
+        self._on_choice()
+
+    def _on_choice(self) -> None:
+        self.desk.choose(self.form.bundle, self.form.layer, self.form.info)
         self._say_facts()
 
     def _on_shapes_wanted(self) -> None:
@@ -311,7 +342,7 @@ class PredictWidget(QWidget):
     def _ask_for_folder(self) -> None:
         folder = QFileDialog.getExistingDirectory(self, "Folder of a trained model")
         if folder:
-            self._opener.ask("folder", partial(_models.load_one, Path(folder), self.presenter.run))
+            self._opener.ask("folder", partial(models.load_one, Path(folder), self.presenter.run))
         else:
             self.form.choose_again()
 
@@ -342,7 +373,7 @@ class PredictWidget(QWidget):
             self, "Save the prediction", f"{run.slide_name}.h5ad", "AnnData (*.h5ad);;Zarr (*.zarr)"
         )
         if name:
-            self._saver.ask("save", partial(_models.save, run, Path(name)))
+            self._saver.ask("save", partial(models.save, run, Path(name)))
 
     def _on_saved(self, what: str, path: Path) -> None:
         from napari.utils.notifications import show_info
@@ -361,6 +392,9 @@ class PredictWidget(QWidget):
         for background in (self._lister, self._opener, self._saver):
             background.stop()
         self.readout.stop()
+        for part in self.parts:
+            part.stop()
+        self.desk.close_panels()
         layers = self._viewer.layers
         for event in (layers.events.inserted, layers.events.removed, layers.events.renamed):
             event.disconnect(self._on_layers)

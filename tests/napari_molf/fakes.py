@@ -16,8 +16,8 @@ from molf_engine.prediction.jobs import Done, Partial, Started
 from molf_engine.progress import Progress
 from molf_engine.slides import open_slide, patch_grid
 from molf_engine.slides.protocol import Level, make_levels
-from napari_molf._run import Run, map_of_result
-from napari_molf._scores import Scores
+from napari_molf.core.run import Run, map_of_result
+from napari_molf.core.scores import Scores
 
 if TYPE_CHECKING:
     from anndata import AnnData

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from molf_engine.slides import TissueMask, patch_grid
-from napari_molf._layers import ResultLayers
-from napari_molf._maps import PatchMap
-from napari_molf._run import map_of_patches
-from napari_molf._slide_layer import slide_layer_data
+from napari_molf.core.layers import ResultLayers
+from napari_molf.core.maps import PatchMap
+from napari_molf.core.run import map_of_patches
+from napari_molf.core.slide_layer import slide_layer_data
 from tests.napari_molf.fakes import ArraySlide, shrink
 
 HEIGHT, WIDTH = 777, 1001

@@ -51,7 +51,7 @@ def test_importing_the_viewer_loads_neither_torch_nor_the_model(tmp_path: Path) 
     import subprocess
 
     code = (
-        "import sys, napari_molf._widget, napari_molf._reader, napari_molf._models as m; m.load_known();"
+        "import sys, napari_molf._widget, napari_molf._reader, napari_molf.predict.models as m; m.load_known();"
         "print(sorted({'torch', 'sklearn', 'matplotlib', 'skimage'} & set(sys.modules)))"
     )
     result = subprocess.run([sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True, check=True)

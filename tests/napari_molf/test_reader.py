@@ -10,10 +10,10 @@ import pytest
 import tifffile
 
 from molf_engine.errors import SlideError
-from napari_molf._layers import role_of
 from napari_molf._reader import get_result_reader, get_slide_reader, is_saved_prediction
-from napari_molf._saved import result_in
-from napari_molf._slide_layer import slide_info
+from napari_molf.core.layers import role_of
+from napari_molf.core.saved import result_in
+from napari_molf.core.slide_layer import slide_info
 from tests.napari_molf.conftest import Tiny
 
 

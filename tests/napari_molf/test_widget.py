@@ -12,12 +12,12 @@ from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QAbstractButton, QAbstractSlider, QComboBox, QLabel, QLineEdit
 
 from molf_engine.progress import Progress
-from napari_molf._card import NOTICE, SIMULATED
-from napari_molf._layers import METADATA_KEY, role_of, run_of
 from napari_molf._reader import read_result, read_slide
-from napari_molf._sections import PRIMARY
-from napari_molf._slide_layer import slide_info
 from napari_molf._widget import PredictWidget
+from napari_molf.core.layers import METADATA_KEY, role_of, run_of
+from napari_molf.core.slide_layer import slide_info
+from napari_molf.desk.sections import PRIMARY
+from napari_molf.trust.card import NOTICE, SIMULATED
 from tests.napari_molf.conftest import Tiny
 from tests.napari_molf.fakes import ScriptedJob
 

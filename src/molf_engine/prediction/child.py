@@ -71,13 +71,17 @@ def _predict(request: PredictRequest, output: Path, reporter: _Reporter) -> None
     from molf_engine.encoders import FeatureCache
     from molf_engine.prediction.predict import predict_slide
     from molf_engine.prediction.storage import write_prediction
-    from molf_engine.slides import open_slide
+    from molf_engine.slides import open_slide, patches_at
 
     bundle = Bundle.load(request.bundle)
     with open_slide(request.slide, request.um_per_pixel) as slide:
+        patches = None
+        if request.positions is not None:
+            patches = patches_at(slide, request.positions, bundle.config.patch.size_um, request.names)
         adata = predict_slide(
             slide,
             bundle,
+            patches=patches,
             regions=request.regions or None,
             stride_um=request.stride_um,
             code=request.code,

@@ -51,6 +51,10 @@ class PredictRequest:
         Polygons (N, 2) of x, y in level-0 pixels; empty: the whole tissue.
     stride_um : float or None
         Distance between patches.
+    positions : ndarray or None
+        (P, 2) centres x, y in level-0 pixels of the patches, in place of a grid.
+    names : tuple of str or None
+        Their names; none: numbers.
     """
 
     slide: str
@@ -60,6 +64,8 @@ class PredictRequest:
     guidance: float | None = None
     regions: tuple[np.ndarray, ...] = ()
     stride_um: float | None = None
+    positions: np.ndarray | None = None
+    names: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True)

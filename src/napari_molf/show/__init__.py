@@ -1,0 +1,1 @@
+"""The Show section: which score, at which guidance, and what is under the pointer."""

@@ -1,0 +1,91 @@
+"""What is under the pointer, in words.  The text is made without Qt; the label shows it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from qtpy.QtWidgets import QLabel, QWidget
+
+from napari_molf.core.maps import ordinal, percentile_of
+from napari_molf.core.palette import expert_name
+
+if TYPE_CHECKING:
+    from napari.components import ViewerModel
+
+    from napari_molf.core.layers import ResultLayers
+    from napari_molf.core.run import Run
+    from napari_molf.core.scores import Score
+    from napari_molf.desk.presenter import Presenter
+
+IDLE = "Move the pointer over the map to read it."
+
+
+def position_on_slide(layers: ResultLayers, run: Run, world: tuple[float, ...]) -> tuple[float, float] | None:
+    """World position as (y, x) on the slide, um, wherever the slide was moved to; none without a layer to measure by."""
+    layer = next(iter(layers.all()), None)
+    if layer is None:
+        return None
+    at = np.asarray(layer.world_to_data(world))[-2:]
+    if run.patches.grid is None:
+        return float(at[0]), float(at[1])
+    y, x = np.asarray(run.patches.translate) + at * np.asarray(run.patches.scale)
+    return float(y), float(x)
+
+
+def describe(run: Run, score: Score, values: np.ndarray, at: tuple[float, float]) -> str:
+    """``EPCAM 2.31 (97th percentile on this slide) · expert E4, 61 % · 8,412, 5,177 um`` for a position (y, x), um."""
+    y, x = at
+    place = f"{x:,.0f}, {y:,.0f} um"
+    patch = run.patches.patch_at(y, x)
+    if patch is None:
+        return f"no prediction here · {place}"
+    value = float(values[patch])
+    if np.isnan(value):
+        return f"{score.name} still to come · {place}"
+    parts = [f"{score.name} {value:.2f} ({ordinal(percentile_of(values, value))} percentile on this slide)"]
+    routing = run.scores.routing
+    if routing.shape[1] > 1:
+        top = int(run.scores.top_expert[patch])
+        parts.append(f"expert {expert_name(top)}, {100 * routing[patch, top]:.0f} %")
+    return " · ".join([*parts, place])
+
+
+class Readout(QLabel):
+    """Follows the pointer over the canvas.
+
+    Parameters
+    ----------
+    viewer
+        Whose pointer.
+    presenter
+        What is on the map.
+    """
+
+    def __init__(self, viewer: ViewerModel, presenter: Presenter, parent: QWidget | None = None) -> None:
+        super().__init__(IDLE, parent)
+        self._viewer = viewer
+        self._presenter = presenter
+        self.setWordWrap(True)
+        self.setAccessibleName("Score under the pointer")
+        # Room for three lines, so that the dock does not jump while the pointer moves.
+        self.setMinimumHeight(self.fontMetrics().lineSpacing() * 3 + 6)
+        viewer.mouse_move_callbacks.append(self.on_move)
+
+    def on_move(self, viewer: ViewerModel, event: object) -> None:
+        """Read the map at the pointer."""
+        run, layers = self._presenter.run, self._presenter.layers
+        score, values = self._presenter.score, self._presenter.values
+        if run is None or layers is None or score is None or values is None:
+            return
+        at = position_on_slide(layers, run, tuple(viewer.cursor.position))
+        self.setText(IDLE if at is None else describe(run, score, values, at))
+
+    def clear_reading(self, *_: object) -> None:
+        """Forget what was read: another map is shown now."""
+        self.setText(IDLE)
+
+    def stop(self) -> None:
+        """Let go of the viewer."""
+        if self.on_move in self._viewer.mouse_move_callbacks:
+            self._viewer.mouse_move_callbacks.remove(self.on_move)
