@@ -30,12 +30,15 @@ from napari_molf.desk.desk import Desk, Outcome
 from napari_molf.desk.part import Part
 from napari_molf.desk.presenter import Presenter, View
 from napari_molf.desk.sections import Section, dock_style, list_style, put_in_tab_order
+from napari_molf.desk.view import look_at
 from napari_molf.experts.panel import ExpertPanel
 from napari_molf.predict import models
 from napari_molf.predict.live import LivePrediction
 from napari_molf.predict.progress_row import PredictRow
 from napari_molf.predict.settings_form import SettingsForm
 from napari_molf.regions.layer import add_regions_layer
+from napari_molf.sessions.part import SessionPart
+from napari_molf.sessions.session import Session, session_in
 from napari_molf.show.help import HelpButton
 from napari_molf.show.panel import ShowPanel
 from napari_molf.show.readout import Readout
@@ -52,7 +55,7 @@ if TYPE_CHECKING:
     from molf_engine.bundle import Bundle
     from napari_molf.core.request import Request
 
-PARTS: tuple[type[Part], ...] = (QueuePart,)
+PARTS: tuple[type[Part], ...] = (QueuePart, SessionPart)
 """Sections below Experts, in the order in which they stand in the dock."""
 
 
@@ -278,7 +281,27 @@ class PredictWidget(QWidget):
         self.form.refresh_slides()
 
     def _on_inserted(self, event: object) -> None:
-        self._adopt([event.value])  # type: ignore[attr-defined]
+        layer: Layer = event.value  # type: ignore[attr-defined]
+        self._adopt([layer])
+        session = session_in(layer)
+        if session is not None:
+            self._restore(session)
+
+    def _restore(self, session: Session) -> None:
+        """Show of a session that was opened what was shown when it was saved."""
+        if session.missing:
+            self.row.say(f"Not found, or not the same slide any more: {', '.join(session.missing)}.")
+        view = session.view
+        if view is None or session.current is None or not self.presenter.switch_to(session.current):
+            return
+        self.show_panel.set_view(view)
+        self.presenter.relative, self.presenter.guidance = view.relative, view.guidance
+        self.presenter.set_opacity(view.opacity)
+        self.presenter.show(view.score, limits=view.limits)
+        if view.routing is not None:
+            self.experts.which.setCurrentIndex(view.expert)
+            self.presenter.show_routing(view.routing, view.expert)
+        look_at(self._viewer, view)
 
     def _on_active(self, event: object) -> None:
         layer: Layer | None = event.value  # type: ignore[attr-defined]
