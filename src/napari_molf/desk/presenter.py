@@ -111,6 +111,7 @@ class Presenter(QObject):
         layers
             Layers that exist already.
         """
+        self._replace(run)
         layers = layers or ResultLayers(self._viewer, run.id, run.patches, Placement(slide_layer))
         layers.opacity = self._opacity
         layers.show_colour_bars()
@@ -119,6 +120,16 @@ class Presenter(QObject):
             self._current = None
         self._runs[run.id] = (run, layers)
         self.switch_to(run.id)
+
+    def _replace(self, run: Run) -> None:
+        """Take away what the same question was answered before, and forget predictions whose every layer the user has deleted."""
+        for known, layers in list(self._runs.values()):
+            if known.id == run.id:
+                continue
+            if known.asks_the_same_as(run):
+                layers.remove()
+            if not layers.all():
+                del self._runs[known.id]
 
     def runs_on_show(self) -> tuple[Run, ...]:
         """Every run that still has a layer, in the order in which they came."""

@@ -65,7 +65,7 @@ def test_everything_comes_back(saved: Path, project: Path) -> None:
     assert slide_info(slide).path == project / "slide.tif" and np.allclose(slide.translate, (100, 50))
     assert (run_of(score), role_of(score)) == ("the-run", "score")
     patches = score.metadata["molf_run"]["result"].patches
-    assert np.allclose(score.translate, np.asarray(patches.translate) + (100, 50))
+    assert np.allclose(score.translate, np.add(patches.translate, (100, 50)))
     assert list(shapes.shape_type) == ["polygon", "ellipse"] and list(shapes.features["name"]) == ["nest", "stroma"]
     assert np.allclose(shapes.data[0], [[0, 0], [0, 9], [9, 9]])
     session = session_in(shapes)
