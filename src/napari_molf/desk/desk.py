@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 from qtpy.QtCore import QObject, Signal
 
 from napari_molf.desk.part import Panel
+from napari_molf.desk.settings import Settings, settings_path
 
 if TYPE_CHECKING:
     from napari.layers import Layer
@@ -56,6 +57,9 @@ class Desk(QObject):
         """The slide that the form names."""
         self.info: SlideInfo | None = None
         """What is known of that slide."""
+        self.settings = Settings(settings_path(), self)
+        """What is remembered between sessions."""
+        self.settings.failed.connect(self.say)
         self._panels: dict[str, Panel] = {}
 
     @property
