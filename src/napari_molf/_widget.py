@@ -41,6 +41,8 @@ from napari_molf.predict.progress_row import PredictRow
 from napari_molf.predict.settings_form import SettingsForm
 from napari_molf.regions.layer import add_regions_layer
 from napari_molf.show.help import HelpButton
+from napari_molf.show.hint import FirstSteps
+from napari_molf.show.keys import CanvasKeys
 from napari_molf.show.panel import ShowPanel
 from napari_molf.show.readout import Readout
 from napari_molf.trust.card import CardPanel
@@ -86,7 +88,9 @@ class PredictWidget(QWidget):
         self.form = SettingsForm(napari_viewer)
         self.row = PredictRow()
         self.readout = Readout(napari_viewer, self.presenter)
-        self.show_panel = ShowPanel(self.readout)
+        self.show_panel = ShowPanel(self.readout, self.desk)
+        self.keys = CanvasKeys(napari_viewer, self.show_panel, self.presenter)
+        self.first_steps = FirstSteps(self.desk)
         self.experts = ExpertPanel()
         self.card = CardPanel()
         self.parts: tuple[Part, ...] = tuple(part(self.desk) for part in PARTS)
@@ -104,7 +108,8 @@ class PredictWidget(QWidget):
         top = QHBoxLayout()
         top.setContentsMargins(8, 6, 8, 2)
         top.addWidget(QLabel("<b>MoLF</b>"), 1)
-        top.addWidget(HelpButton())
+        self.help = HelpButton()
+        top.addWidget(self.help)
 
         predict = QWidget()
         column = QVBoxLayout(predict)
@@ -137,6 +142,7 @@ class PredictWidget(QWidget):
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(0)
         layout.addLayout(top)
+        layout.addWidget(self.first_steps)
         layout.addWidget(scroll, 1)
         layout.addWidget(self.card)
         put_in_tab_order(self.sections.values())
@@ -247,6 +253,7 @@ class PredictWidget(QWidget):
         self._pending = None
         self._at_rest()
         self.presenter.add_run(run, slide_layer)
+        self.first_steps.finish()
         # Until the pointer moves, napari's status line would go on about the unfinished map.
         self._viewer.status = f"Prediction done: {len(run.patches):,} patches"
         self.show_panel.search.select_text()
@@ -287,7 +294,8 @@ class PredictWidget(QWidget):
             self.presenter.show(self.presenter.score or run.scores.first_to_show())
 
     def _on_shown(self, view: View, values: np.ndarray) -> None:
-        if self.show_panel.search.current != view.score:
+        # Fast steps are ahead of their maps: an earlier one that arrives now must not take the box back.
+        if view.score == self.presenter.score != self.show_panel.search.current:
             self.show_panel.search.set_current(view.score)
 
     def _adopt(self, layers: Sequence[Layer]) -> None:
@@ -392,8 +400,12 @@ class PredictWidget(QWidget):
         for background in (self._lister, self._opener, self._saver):
             background.stop()
         self.readout.stop()
+        self.keys.stop()
+        self.first_steps.stop()
+        self.show_panel.stop()
         for part in self.parts:
             part.stop()
+        self.desk.settings.flush()
         self.desk.close_panels()
         layers = self._viewer.layers
         for event in (layers.events.inserted, layers.events.removed, layers.events.renamed):

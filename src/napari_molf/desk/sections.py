@@ -90,6 +90,8 @@ def dock_style(theme_id: str) -> str:
         min-width: 18px; max-width: 18px; min-height: 18px; max-height: 18px; padding: 0px; }}
     QLabel#molf_banner, QLabel#molf_error {{ border-left: 3px solid {warning}; padding: 3px 6px;
         background-color: {foreground}; }}
+    QFrame#molf_hint {{ border-left: 3px solid {current}; background-color: {foreground}; }}
+    QFrame#molf_hint QLabel {{ background-color: transparent; }}
     QComboBox {{ padding: 3px 2px 3px 6px; }}
     QComboBox::drop-down {{ width: 20px; }}
     QGroupBox {{ border: 0px; margin: 0px; padding: 0px; }}
