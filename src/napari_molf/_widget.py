@@ -22,6 +22,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from napari_molf._memory import Memory
 from napari_molf.core.compat import scale_bar
 from napari_molf.core.layers import Placement, ResultLayers
 from napari_molf.core.maps import PatchMap, robust_limits, wider_limits
@@ -96,10 +97,11 @@ class PredictWidget(QWidget):
         self.parts: tuple[Part, ...] = tuple(part(self.desk) for part in PARTS)
         self._build()
         self._connect()
+        self.memory = Memory(self.desk.settings, self.form, self.show_panel, self.sections)
         self._on_theme()
         self._on_layers()
         self._adopt(napari_viewer.layers)
-        self._lister.ask("models", models.load_known)
+        self._lister.ask("models", partial(models.load_known_and, self.memory.model))
 
     # -- layout ----------------------------------------------------------------------------------------------
 
@@ -355,7 +357,7 @@ class PredictWidget(QWidget):
             self.form.choose_again()
 
     def _on_models(self, what: str, bundles: list[Bundle]) -> None:
-        self.form.set_models(bundles)
+        self.form.set_models(self.memory.in_order(bundles))
         if not bundles:
             self.row.say("No model is installed here. Choose the folder of one under Model.")
 
@@ -363,6 +365,7 @@ class PredictWidget(QWidget):
         bundle, run = opened
         self.row.say(None)
         self.form.add_model(bundle)
+        self.memory.take_model(bundle)
         if run is not None:
             self.presenter.add_run(run, self.presenter.slide_layer_of(run))
 
