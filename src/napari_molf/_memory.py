@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from napari_molf.desk.settings import CODES, FOLDED, MODEL, OPACITY, REGION, RELATIVE
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from molf_engine.bundle import Bundle
+    from napari_molf.desk.preferences import Preferences
     from napari_molf.desk.sections import Section
     from napari_molf.desk.settings import Settings
     from napari_molf.predict.settings_form import SettingsForm
@@ -29,16 +31,26 @@ class Memory:
         Opacity, expression or relative.
     sections
         What folds, by name.
+    preferences
+        Whether to go on as in the last session, and with what to begin otherwise.
     """
 
     def __init__(
-        self, settings: Settings, form: SettingsForm, show_panel: ShowPanel, sections: Mapping[str, Section]
+        self,
+        settings: Settings,
+        form: SettingsForm,
+        show_panel: ShowPanel,
+        sections: Mapping[str, Section],
+        preferences: Preferences,
     ) -> None:
         self._settings = settings
         self._form = form
         self._panel = show_panel
         self._sections = sections
-        self._take_up()
+        self._preferences = preferences
+        self._set_opacity(preferences.opacity)
+        if preferences.remember:
+            self._take_up()
         form.region.changed.connect(self._on_region)
         form.model_changed.connect(self._on_model)
         # By hand alone: the form itself changes both when a slide comes.
@@ -52,11 +64,11 @@ class Memory:
     @property
     def model(self) -> Path | None:
         """Folder of the model that was chosen last."""
-        folder = self._settings.get(MODEL)
+        folder = self._settings.get(MODEL) if self._preferences.remember else ""
         return Path(folder) if folder else None
 
     def in_order(self, bundles: Sequence[Bundle]) -> list[Bundle]:
-        """Models with the one that was chosen last at the head, so that it is offered wherever it fits the slide."""
+        """Models with the one that was chosen last, or is preferred, at the head: it is offered wherever it fits the slide."""
         return sorted(bundles, key=self._is_another)
 
     def take_model(self, bundle: Bundle) -> None:
@@ -64,11 +76,15 @@ class Memory:
         self._settings.set(MODEL, str(bundle.path))
 
     def _is_another(self, bundle: Bundle) -> bool:
-        return bundle.path != self.model
+        return bundle.path != self.model if self.model is not None else bundle.name != self._preferences.model
+
+    def _set_opacity(self, opacity: float) -> None:
+        self._panel.opacity.setValue(round(100 * min(1.0, max(0.0, opacity))))
 
     def _take_up(self) -> None:
         settings, panel = self._settings, self._panel
-        panel.opacity.setValue(round(100 * min(1.0, max(0.0, settings.get(OPACITY)))))
+        if settings.knows(OPACITY):
+            self._set_opacity(settings.get(OPACITY))
         if settings.get(RELATIVE):
             panel.relative.setChecked(True)
         # Shapes are gone with their session.
@@ -81,7 +97,7 @@ class Memory:
                 section.fold(folded[title])
 
     def _on_model(self, bundle: Bundle | None) -> None:
-        if bundle is None:
+        if bundle is None or not self._preferences.remember:
             return
         code = self._settings.get(CODES).get(bundle.name)
         if code in self._form.code.choices:

@@ -33,6 +33,7 @@ from napari_molf.core.slide_layer import SlideInfo
 from napari_molf.desk.background import Newest, sentence
 from napari_molf.desk.desk import Desk
 from napari_molf.desk.part import Part
+from napari_molf.desk.preferences import preferences
 from napari_molf.desk.presenter import Presenter, View
 from napari_molf.desk.sections import Section, dock_style, list_style, put_in_tab_order
 from napari_molf.experts.panel import ExpertPanel
@@ -97,7 +98,7 @@ class PredictWidget(QWidget):
         self.parts: tuple[Part, ...] = tuple(part(self.desk) for part in PARTS)
         self._build()
         self._connect()
-        self.memory = Memory(self.desk.settings, self.form, self.show_panel, self.sections)
+        self.memory = Memory(self.desk.settings, self.form, self.show_panel, self.sections, preferences())
         self._on_theme()
         self._on_layers()
         self._adopt(napari_viewer.layers)
