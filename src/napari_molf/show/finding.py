@@ -38,10 +38,21 @@ class Entry:
 
 @dataclass(frozen=True)
 class Found:
-    """An entry, and the other name by which it was found, if it was not its own."""
+    """An entry that was found.
+
+    Attributes
+    ----------
+    entry
+        What was found.
+    alias
+        The other name by which it was found, if it was not its own.
+    near
+        Whether its name only begins like what was asked for.
+    """
 
     entry: Entry
     alias: str = ""
+    near: bool = False
 
     @property
     def text(self) -> str:
@@ -127,7 +138,7 @@ class Catalogue:
                 rank = 5
             else:
                 continue
-            ranked[entry] = ((rank, is_gene, name), Found(entry))
+            ranked[entry] = ((rank, is_gene, name), Found(entry, near=rank == 5))
         if len(wanted) >= _SHORTEST_ALIAS:
             for other, alias, entry in self._aliases:
                 if other.startswith(wanted):

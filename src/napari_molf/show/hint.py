@@ -20,7 +20,7 @@ STEPS = (
     "2  Press Predict.",
     "3  Type a gene or a Hallmark.",
 )
-OPEN = "Open the &simulated slide"
+OPEN = "Open the simulated slide"
 DRAWING = "Drawing it, one moment…"
 
 

@@ -120,10 +120,9 @@ class RowDelegate(QStyledItemDelegate):
 
     def paint(self, painter: QPainter | None, option: QStyleOptionViewItem, index: QModelIndex) -> None:
         """Draw a row."""
-        detail = index.data(DETAIL_ROLE)
-        if painter is None or not detail:
-            super().paint(painter, option, index)
+        if painter is None:
             return
+        detail = index.data(DETAIL_ROLE) or ""
         shown = QStyleOptionViewItem(option)
         self.initStyleOption(shown, index)
         widget = shown.widget

@@ -101,6 +101,8 @@ class ScoreSearch(QWidget):
         self.star.setAccessibleName("Favourite")
         self.star.setToolTip(STAR_TIP)
         self.star.clicked.connect(self.toggle_favourite)
+        for button in (self.drop_down, self.star):
+            button.setObjectName("molf_small")
         self._note = QLabel()
         self._note.setWordWrap(True)
         self._note.hide()
@@ -312,8 +314,9 @@ class ScoreSearch(QWidget):
             return
         self._found = self._catalogue.find(text) if text.strip() else ()
         self._show_rows(self._found, grouped=False)
-        if text.strip() and not self._found:
-            self._say(f"No gene of this model and no Hallmark is called “{text.strip()}”.")
+        if text.strip() and all(found.near for found in self._found):
+            alike = " Down shows those that begin alike." if self._found else ""
+            self._say(f"No gene of this model and no Hallmark is called “{text.strip()}”.{alike}")
 
     def _on_pasted(self, text: str) -> None:
         if not self._take_list(text):
@@ -345,7 +348,10 @@ class ScoreSearch(QWidget):
 
     def _on_return(self) -> None:
         text = self._line.text()
-        if text.strip() and self._found and (self._current is None or text != self._current.name):
+        if text.strip() and (self._current is None or text != self._current.name):
+            # Another gene than the one that was typed is not shown unasked.
+            if not self._found or self._found[0].near:
+                return
             self._choose(self._found[0].entry.score)
         self._popup.hide()
         self._on_stayed()

@@ -120,6 +120,15 @@ def test_nothing_found_is_said(qtbot, search: ScoreSearch, chosen: list[str]) ->
     assert chosen == []
 
 
+def test_enter_never_takes_another_gene_than_was_typed(qtbot, search: ScoreSearch, chosen: list[str]) -> None:
+    qtbot.keyClicks(search._line, "cd3f")
+    assert rows(search) == ["CD3E"] and "called “cd3f”" in search.note
+    qtbot.keyClick(popup(search), Qt.Key.Key_Return)
+    assert chosen == [] and "begin alike" in search.note
+    qtbot.keyClick(search._line, Qt.Key.Key_Down)
+    assert chosen == ["CD3E"]
+
+
 def test_the_list_is_as_wide_as_the_longest_programme(qtbot, search: ScoreSearch) -> None:
     qtbot.keyClicks(search._line, "epi")
     view = popup(search)
