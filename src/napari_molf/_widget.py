@@ -20,6 +20,8 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from napari_molf._memory import Memory
+from napari_molf._sample import demo_slide_path
 from napari_molf.batch.part import QueuePart
 from napari_molf.core.compat import scale_bar
 from napari_molf.core.run import Run
@@ -28,6 +30,7 @@ from napari_molf.core.slide_layer import SlideInfo
 from napari_molf.desk.background import Newest, sentence
 from napari_molf.desk.desk import Desk, Outcome
 from napari_molf.desk.part import Part
+from napari_molf.desk.preferences import preferences
 from napari_molf.desk.presenter import Presenter, View
 from napari_molf.desk.sections import Section, dock_style, list_style, put_in_tab_order
 from napari_molf.desk.view import look_at
@@ -40,6 +43,8 @@ from napari_molf.regions.layer import add_regions_layer
 from napari_molf.sessions.part import SessionPart
 from napari_molf.sessions.session import Session, session_in
 from napari_molf.show.help import HelpButton
+from napari_molf.show.hint import FirstSteps
+from napari_molf.show.keys import CanvasKeys
 from napari_molf.show.panel import ShowPanel
 from napari_molf.show.readout import Readout
 from napari_molf.trust.card import CardPanel
@@ -85,16 +90,19 @@ class PredictWidget(QWidget):
         self.desk.start_prediction = self.start_prediction
         self.row = PredictRow()
         self.readout = Readout(napari_viewer, self.presenter)
-        self.show_panel = ShowPanel(self.readout)
+        self.show_panel = ShowPanel(self.readout, self.desk)
+        self.keys = CanvasKeys(napari_viewer, self.show_panel, self.presenter)
+        self.first_steps = FirstSteps(self.desk, demo_slide_path)
         self.experts = ExpertPanel()
         self.card = CardPanel()
         self.parts: tuple[Part, ...] = tuple(part(self.desk) for part in PARTS)
         self._build()
         self._connect()
+        self.memory = Memory(self.desk.settings, self.form, self.show_panel, self.sections, preferences())
         self._on_theme()
         self._on_layers()
         self._adopt(napari_viewer.layers)
-        self._lister.ask("models", models.load_known)
+        self._lister.ask("models", partial(models.load_known_and, self.memory.model))
 
     # -- layout ----------------------------------------------------------------------------------------------
 
@@ -103,7 +111,8 @@ class PredictWidget(QWidget):
         top = QHBoxLayout()
         top.setContentsMargins(8, 6, 8, 2)
         top.addWidget(QLabel("<b>MoLF</b>"), 1)
-        top.addWidget(HelpButton())
+        self.help = HelpButton()
+        top.addWidget(self.help)
 
         predict = QWidget()
         column = QVBoxLayout(predict)
@@ -136,6 +145,7 @@ class PredictWidget(QWidget):
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(0)
         layout.addLayout(top)
+        layout.addWidget(self.first_steps)
         layout.addWidget(scroll, 1)
         layout.addWidget(self.card)
         put_in_tab_order(self.sections.values())
@@ -245,6 +255,7 @@ class PredictWidget(QWidget):
         self.form.enabled = True
         self.row.set_running(False)
         if outcome.run is not None:
+            self.first_steps.finish()
             self.show_panel.search.select_text()
         elif outcome.error is not None:
             self.row.say(outcome.error)
@@ -262,7 +273,8 @@ class PredictWidget(QWidget):
             self.presenter.show(self.presenter.score or run.scores.first_to_show())
 
     def _on_shown(self, view: View, values: np.ndarray) -> None:
-        if self.show_panel.search.current != view.score:
+        # Fast steps are ahead of their maps: an earlier one that arrives now must not take the box back.
+        if view.score == self.presenter.score != self.show_panel.search.current:
             self.show_panel.search.set_current(view.score)
 
     def _adopt(self, layers: Sequence[Layer]) -> None:
@@ -342,7 +354,7 @@ class PredictWidget(QWidget):
             self.form.choose_again()
 
     def _on_models(self, what: str, bundles: list[Bundle]) -> None:
-        self.form.set_models(bundles)
+        self.form.set_models(self.memory.in_order(bundles))
         if not bundles:
             self.row.say("No model is installed here. Choose the folder of one under Model.")
 
@@ -350,6 +362,7 @@ class PredictWidget(QWidget):
         bundle, run = opened
         self.row.say(None)
         self.form.add_model(bundle)
+        self.memory.take_model(bundle)
         if run is not None:
             self.presenter.add_run(run, self.presenter.slide_layer_of(run))
 
@@ -387,8 +400,12 @@ class PredictWidget(QWidget):
         for background in (self._lister, self._opener, self._saver):
             background.stop()
         self.readout.stop()
+        self.keys.stop()
+        self.first_steps.stop()
+        self.show_panel.stop()
         for part in self.parts:
             part.stop()
+        self.desk.settings.flush()
         self.desk.close_panels()
         layers = self._viewer.layers
         for event in (layers.events.inserted, layers.events.removed, layers.events.renamed):

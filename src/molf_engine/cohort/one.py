@@ -13,9 +13,11 @@ from molf_engine.progress import ProgressCallback, silent
 
 if TYPE_CHECKING:
     import anndata as ad
+    import numpy as np
 
     from molf_engine.bundle import Bundle
     from molf_engine.encoders import FeatureCache
+    from molf_engine.slides import Slide
 
 
 def predict_file(
@@ -34,19 +36,22 @@ def predict_file(
     from molf_engine.slides import open_slide, patch_grid, patches_at, read_positions
 
     with open_slide(task.slide, task.um_per_pixel) as slide:
-        patches = features = None
+        patches = features = regions = None
         patch = bundle.config.patch
         if task.positions is not None:
             centres, names = read_positions(task.positions)
             patches = patches_at(slide, centres, patch.size_um, names)
+        if task.regions is not None:
+            regions = _outlines(task.regions, slide)
         if task.features is not None:
             stride = patch.stride_um if settings.stride_um is None else settings.stride_um
-            patches = patches or patch_grid(slide, patch.size_um, stride_um=stride)
+            patches = patches or patch_grid(slide, patch.size_um, stride_um=stride, regions=regions)
             features = read_features(task.features, patches)
         return predict_slide(
             slide,
             bundle,
             patches=patches,
+            regions=regions,
             stride_um=settings.stride_um,
             code=task.code or UNKNOWN_CODE,
             guidance=settings.guidance,
@@ -57,6 +62,15 @@ def predict_file(
             precision=settings.precision,
             progress=progress,
         )
+
+
+def _outlines(path: Path, slide: Slide) -> list[np.ndarray]:
+    """Outlines (N, 2) x, y in level-0 pixels of the regions in a file; those of another slide are refused."""
+    from molf_engine.regions.geojson import check_place, read_geojson
+
+    regions = read_geojson(path).regions
+    check_place(regions, slide.levels[0].width, slide.levels[0].height, slide.um_per_pixel)
+    return [outline for region in regions for outline in region.outlines()]
 
 
 def feature_cache(wanted: bool, folder: Path | None) -> FeatureCache | None:

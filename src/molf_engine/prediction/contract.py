@@ -55,7 +55,8 @@ PROVENANCE = (
     "expert_names",
     "notice",
 )
-"""Keys of ``uns["molf"]``; besides them ``grid`` (origin, stride, shape) where the patches lie on one."""
+"""Keys of ``uns["molf"]``; besides them ``grid`` (origin, stride, shape) where the patches lie on one, and ``regions`` ((N, 2) outlines
+x, y in level-0 pixels, by number) where it was limited to some."""
 
 OBS = ("row", "col", "total", "expert", "routing_entropy")
 OBSM = ("spatial", "gate_logits", "routing", "hallmark", "latent_cond", "latent_uncond")

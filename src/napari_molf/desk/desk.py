@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 from qtpy.QtCore import QObject, Signal
 
 from napari_molf.desk.part import Panel
+from napari_molf.desk.settings import Settings, settings_path
 
 if TYPE_CHECKING:
     from napari.layers import Layer
@@ -94,6 +95,9 @@ class Desk(QObject):
         """Whether a prediction is being made."""
         self.prediction_began.connect(self._on_began)
         self.prediction_ended.connect(self._on_ended)
+        self.settings = Settings(settings_path(), self)
+        """What is remembered between sessions."""
+        self.settings.failed.connect(self.say)
         self._panels: dict[str, Panel] = {}
 
     @property
