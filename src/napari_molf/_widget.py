@@ -22,7 +22,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_molf.core.compat import scale_bar
+from napari_molf.core.compat import colour_bar, scale_bar
 from napari_molf.core.layers import Placement, ResultLayers
 from napari_molf.core.maps import PatchMap, robust_limits, wider_limits
 from napari_molf.core.run import Run
@@ -164,6 +164,9 @@ class PredictWidget(QWidget):
         self.show_panel.relative_changed.connect(self.presenter.set_relative)
         self.show_panel.guidance_changed.connect(self.presenter.set_guidance)
         self.show_panel.opacity_changed.connect(self.presenter.set_opacity)
+        self.show_panel.display.smooth_changed.connect(self.presenter.set_smooth)
+        self.show_panel.display.threshold_changed.connect(self.presenter.set_threshold)
+        self.presenter.shown.connect(self.show_panel.display.show_values)
         self.show_panel.save_pressed.connect(self._on_save)
         self.experts.routing_chosen.connect(self.presenter.show_routing)
         self.presenter.routing_changed.connect(self.experts.set_chosen)
@@ -229,7 +232,7 @@ class PredictWidget(QWidget):
             self.presenter.hide_runs_of(info.path)
         self._pending = ResultLayers(self._viewer, self._pending_id, patches, Placement(slide_layer))
         layer = self._pending.show_score(np.full(len(patches), np.nan), "Prediction on its way", (0.0, 1.0))
-        layer.colorbar.visible = False
+        colour_bar(layer).visible = False
 
     def _on_filled(self, score: Score, values: np.ndarray) -> None:
         if self._pending is not None:
@@ -239,7 +242,7 @@ class PredictWidget(QWidget):
             name = f"{score.name} · on its way"
             if layer is not None and layer.name != name:
                 layer.name = name
-                layer.colorbar.visible = True
+                colour_bar(layer).visible = True
 
     def _on_finished(self, run: Run) -> None:
         run = replace(run, id=self._pending_id)

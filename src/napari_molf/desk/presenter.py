@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -17,25 +16,19 @@ from napari_molf.core.palette import MAX_EXPERTS, expert_name
 from napari_molf.core.run import Run
 from napari_molf.core.scores import Score
 from napari_molf.core.slide_layer import slide_info
+from napari_molf.core.threshold import Threshold
+from napari_molf.core.views import Decoded, Limits, View, Wanted, caption, symmetric_limits
 from napari_molf.desk.background import Newest, sentence
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
     from napari.layers import Layer
 
+__all__ = ["Presenter", "Routing", "View"]
+
 SETTLED_MS = 300
 Routing = Literal["expert", "weight", "entropy"]
-
-
-@dataclass(frozen=True)
-class View:
-    """One state of the map.  ``fit``: choose new colour limits for it."""
-
-    run_id: str
-    score: Score
-    guidance: float
-    relative: bool
-    fit: bool
+_Answer = tuple[NDArray[np.floating], Limits | None, tuple[NDArray[np.floating], ...]]
 
 
 class Presenter(QObject):
@@ -46,7 +39,11 @@ class Presenter(QObject):
     run_changed(object)
         The :class:`~napari_molf.core.run.Run` whose scores are offered now, or none.
     shown(object, object)
-        A :class:`View` and its (P,) values are on the map.
+        A :class:`~napari_molf.core.views.View` and its (P,) values are on the map.
+    beside_shown(object, object)
+        The same view, and a tuple with the (P,) values of each panel that it asked for beside the map.
+    look_changed()
+        Opacity, threshold or smoothness changed, of every map alike.
     routing_changed(object)
         The kind of expert map that is shown instead of the score, or none.
     failed(str)
@@ -55,6 +52,8 @@ class Presenter(QObject):
 
     run_changed = Signal(object)
     shown = Signal(object, object)
+    beside_shown = Signal(object, object)
+    look_changed = Signal()
     routing_changed = Signal(object)
     failed = Signal(str)
 
@@ -62,10 +61,19 @@ class Presenter(QObject):
         super().__init__(parent)
         self._viewer = viewer
         self._runs: dict[str, tuple[Run, ResultLayers]] = {}
+        self._decoded: dict[str, Decoded] = {}
         self._current: str | None = None
         self.score: Score | None = None
         self.guidance = 1.0
         self.relative = False
+        self.minus: Wanted | None = None
+        """What is taken away from the score that is shown."""
+        self.threshold: Threshold | None = None
+        """Which patches are shown; none: all of them."""
+        self.smooth = False
+        self.beside: tuple[Wanted, ...] = ()
+        """What is decoded with it, for panels beside the map."""
+        self.view: View | None = None
         self.values: NDArray[np.floating] | None = None
         self._role: Role = "score"
         self._fit_pending = False
@@ -101,11 +109,13 @@ class Presenter(QObject):
         """
         layers = layers or ResultLayers(self._viewer, run.id, run.patches, Placement(slide_layer))
         layers.opacity = self._opacity
+        layers.drawing.smooth = self.smooth
         layers.show_colour_bars()
         self.hide_runs_of(run.slide_path, but=run.id)
         if run.id == self._current:
             self._current = None
         self._runs[run.id] = (run, layers)
+        self._decoded[run.id] = Decoded(run.scores)
         self.switch_to(run.id)
 
     def hide_runs_of(self, slide_path: Path, but: str | None = None) -> None:
@@ -121,7 +131,8 @@ class Presenter(QObject):
             return False
         if run_id != self._current:
             self._decoder.forget()
-            self._current, self.values = run_id, None
+            self._current, self.values, self.view = run_id, None, None
+            self.minus, self.beside = None, ()
             run = self._runs[run_id][0]
             if self.score is not None and not _offers(run, self.score):
                 self.score = None
@@ -161,6 +172,19 @@ class Presenter(QObject):
         self.relative = relative
         self._ask(fit=True)
 
+    def set_minus(self, minus: Wanted | None) -> None:
+        """Show what the score differs by from something else, with limits alike on both sides of 0; none: the score itself."""
+        if minus != self.minus:
+            self.minus = minus
+            self._look_at("score")
+            self._ask(fit=True)
+
+    def set_beside(self, beside: tuple[Wanted, ...]) -> None:
+        """Decode these, too, whenever the map changes; they come with ``beside_shown``."""
+        self.beside = beside
+        if beside:
+            self._ask(fit=False)
+
     def _ask(self, *, fit: bool) -> None:
         run, score = self.run, self.score
         if run is None or score is None:
@@ -168,29 +192,39 @@ class Presenter(QObject):
         # A fit that is still waiting must not be lost to a later value of the slider.
         fit = fit or (self._decoder.busy and self._fit_pending)
         self._fit_pending = fit
-        view = View(run.id, score, self.guidance, self.relative, fit)
-        scores = run.scores
+        view = View(run.id, score, self.guidance, self.relative, fit, self.minus, self.beside)
+        decoded = self._decoded[run.id]
 
-        def decode() -> tuple[NDArray[np.floating], tuple[float, float] | None]:
-            values = scores.values(view.score, view.guidance, relative=view.relative)
-            return values, robust_limits(values) if view.fit else None
+        def decode() -> _Answer:
+            return *decoded.show(view), decoded.beside(view)
 
         self._decoder.ask(view, decode)
 
-    def _on_decoded(self, view: View, result: tuple[NDArray[np.floating], tuple[float, float] | None]) -> None:
+    def _on_decoded(self, view: View, answer: _Answer) -> None:
         run, layers = self.run, self.layers
         if run is None or layers is None or view.run_id != run.id:
             return
-        values, limits = result
+        values, limits, beside = answer
         if view.fit:
             self._fit_pending = False
         if limits is None and layers.layer("score") is None:
-            limits = robust_limits(values)
-        self.values = values
-        layers.show_score(values, self.caption(view), limits, thumbnail=view.fit)
+            limits = robust_limits(values) if view.minus is None else symmetric_limits(values, (values, values))
+        self.values, self.view = values, view
+        layers.show_score(
+            self._masked(values),
+            self.caption(view),
+            limits,
+            thumbnail=view.fit,
+            diverging=view.minus is not None,
+        )
         if not view.fit:
             self._settle()
         self.shown.emit(view, values)
+        if view.beside:
+            self.beside_shown.emit(view, beside)
+
+    def _masked(self, values: NDArray[np.floating]) -> NDArray[np.floating]:
+        return values if self.threshold is None else np.where(self.threshold.keep(values), values, np.nan)
 
     def _on_failed(self, view: View, error: BaseException) -> None:
         self.failed.emit(sentence(error))
@@ -203,10 +237,7 @@ class Presenter(QObject):
     def caption(self, view: View) -> str:
         """Layer name: what is shown, at which guidance, by which model."""
         run = self.run
-        if run is None:
-            return view.score.name
-        relative = " / total" if run.scores.is_relative(view.score, view.relative) else ""
-        return f"{view.score.name}{relative} · guidance {view.guidance:.3g} · {run.model}"
+        return view.subject if run is None else caption(view, run.scores, run.model)
 
     # -- experts ---------------------------------------------------------------------------------------------
 
@@ -253,6 +284,25 @@ class Presenter(QObject):
         self._opacity = opacity
         if self.layers is not None:
             self.layers.set_opacity(opacity)
+        self.look_changed.emit()
+
+    def set_smooth(self, smooth: bool) -> None:
+        """Draw maps as a smooth surface inside the predicted tissue, or as squares."""
+        self.smooth = smooth
+        for _, layers in self._runs.values():
+            layers.set_smooth(smooth)
+        self.look_changed.emit()
+
+    def set_threshold(self, threshold: Threshold | None) -> None:
+        """Show only patches on one side of a threshold; none: all of them.  Colour limits stay."""
+        self.threshold = threshold
+        layers, view, values = self.layers, self.view, self.values
+        if layers is not None and view is not None and values is not None:
+            layers.show_score(
+                self._masked(values), self.caption(view), None, thumbnail=False, diverging=view.minus is not None
+            )
+            self._settle()
+        self.look_changed.emit()
 
     def stop(self) -> None:
         """The window closes."""

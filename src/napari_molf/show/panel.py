@@ -9,6 +9,7 @@ from qtpy.QtWidgets import QButtonGroup, QHBoxLayout, QLabel, QPushButton, QRadi
 from superqt.utils import QFlowLayout
 
 from napari_molf.core.scores import Score
+from napari_molf.show.display import DisplayControls
 from napari_molf.show.guidance import GuidanceSlider
 from napari_molf.show.search import Entry, ScoreSearch
 
@@ -67,6 +68,7 @@ class ShowPanel(QWidget):
         self._scales.addButton(self.expression)
         self._scales.addButton(self.relative)
         self.guidance = GuidanceSlider()
+        self.display = DisplayControls()
         self.opacity = QSlider(Qt.Orientation.Horizontal)
         self.opacity.setRange(0, 100)
         self.opacity.setValue(70)
@@ -96,6 +98,7 @@ class ShowPanel(QWidget):
         layout.addWidget(scales)
         layout.addWidget(self.guidance)
         layout.addLayout(opacity)
+        layout.addWidget(self.display)
         layout.addWidget(readout)
         layout.addWidget(self.save)
 
