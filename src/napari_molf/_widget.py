@@ -22,6 +22,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from napari_molf.compare.part import Compare
 from napari_molf.core.compat import colour_bar, scale_bar
 from napari_molf.core.layers import Placement, ResultLayers
 from napari_molf.core.maps import PatchMap, robust_limits, wider_limits
@@ -54,7 +55,7 @@ if TYPE_CHECKING:
 
     from molf_engine.bundle import Bundle
 
-PARTS: tuple[type[Part], ...] = ()
+PARTS: tuple[type[Part], ...] = (Compare,)
 """Sections below Experts, in the order in which they stand in the dock."""
 
 

@@ -20,6 +20,12 @@ def camera(viewer: ViewerModel) -> Any:
     return scene.camera if scene is not None else viewer.camera
 
 
+def grid(viewer: ViewerModel) -> Any:
+    """Panels side by side in the canvas."""
+    canvas = getattr(viewer, "canvas", None)
+    return canvas.grid if canvas is not None and hasattr(canvas, "grid") else viewer.grid
+
+
 def canvas_size(viewer: ViewerModel) -> tuple[int, int]:
     """(height, width) of the canvas, screen pixels."""
     canvas = getattr(viewer, "canvas", None)

@@ -31,6 +31,26 @@ class Wanted:
 
 
 @dataclass(frozen=True)
+class Minus:
+    """What is to be taken away from whatever is shown.
+
+    Attributes
+    ----------
+    score
+        A score; none: the one that is shown.
+    guidance
+        Its guidance scale; none: that of the slider.
+    """
+
+    score: Score | None
+    guidance: float | None
+
+    def of(self, shown: Score) -> Wanted:
+        """What that is while ``shown`` is on the map."""
+        return Wanted(self.score or shown, self.guidance)
+
+
+@dataclass(frozen=True)
 class View:
     """One state of the map.
 

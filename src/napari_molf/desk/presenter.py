@@ -17,7 +17,7 @@ from napari_molf.core.run import Run
 from napari_molf.core.scores import Score
 from napari_molf.core.slide_layer import slide_info
 from napari_molf.core.threshold import Threshold
-from napari_molf.core.views import Decoded, Limits, View, Wanted, caption, symmetric_limits
+from napari_molf.core.views import Decoded, Limits, Minus, View, Wanted, caption, symmetric_limits
 from napari_molf.desk.background import Newest, sentence
 
 if TYPE_CHECKING:
@@ -44,6 +44,8 @@ class Presenter(QObject):
         The same view, and a tuple with the (P,) values of each panel that it asked for beside the map.
     look_changed()
         Opacity, threshold or smoothness changed, of every map alike.
+    leaving()
+        Another prediction is about to take the place of what is shown.
     routing_changed(object)
         The kind of expert map that is shown instead of the score, or none.
     failed(str)
@@ -54,6 +56,7 @@ class Presenter(QObject):
     shown = Signal(object, object)
     beside_shown = Signal(object, object)
     look_changed = Signal()
+    leaving = Signal()
     routing_changed = Signal(object)
     failed = Signal(str)
 
@@ -66,7 +69,7 @@ class Presenter(QObject):
         self.score: Score | None = None
         self.guidance = 1.0
         self.relative = False
-        self.minus: Wanted | None = None
+        self.minus: Minus | None = None
         """What is taken away from the score that is shown."""
         self.threshold: Threshold | None = None
         """Which patches are shown; none: all of them."""
@@ -76,6 +79,7 @@ class Presenter(QObject):
         self.view: View | None = None
         self.values: NDArray[np.floating] | None = None
         self._role: Role = "score"
+        self._held: tuple[Role, list[Layer]] = ("score", [])
         self._fit_pending = False
         self._opacity = 0.7
         self._decoder = Newest(self)
@@ -120,6 +124,7 @@ class Presenter(QObject):
 
     def hide_runs_of(self, slide_path: Path, but: str | None = None) -> None:
         """Hide what is shown of a slide, before something new covers it."""
+        self.leaving.emit()
         for run, layers in self._runs.values():
             if run.id != but and run.slide_path == slide_path:
                 for layer in layers.all():
@@ -130,6 +135,7 @@ class Presenter(QObject):
         if run_id not in self._runs:
             return False
         if run_id != self._current:
+            self.leaving.emit()
             self._decoder.forget()
             self._current, self.values, self.view = run_id, None, None
             self.minus, self.beside = None, ()
@@ -172,7 +178,7 @@ class Presenter(QObject):
         self.relative = relative
         self._ask(fit=True)
 
-    def set_minus(self, minus: Wanted | None) -> None:
+    def set_minus(self, minus: Minus | None) -> None:
         """Show what the score differs by from something else, with limits alike on both sides of 0; none: the score itself."""
         if minus != self.minus:
             self.minus = minus
@@ -185,6 +191,20 @@ class Presenter(QObject):
         if beside:
             self._ask(fit=False)
 
+    def hold(self, on: bool) -> None:
+        """Keep the maps of this run hidden, because panels stand in their place, or show the one that is looked at again."""
+        layers = self.layers
+        if layers is None or layers.held == on:
+            return
+        layers.held = on
+        if on:
+            self._held = (self._role, layers.all())
+            return
+        role, known = self._held
+        # What was hidden by hand stays hidden; what was chosen or made in the meantime is to be seen.
+        if role != self._role or layers.layer(role) not in known:
+            layers.show_only(self._role)
+
     def _ask(self, *, fit: bool) -> None:
         run, score = self.run, self.score
         if run is None or score is None:
@@ -192,7 +212,8 @@ class Presenter(QObject):
         # A fit that is still waiting must not be lost to a later value of the slider.
         fit = fit or (self._decoder.busy and self._fit_pending)
         self._fit_pending = fit
-        view = View(run.id, score, self.guidance, self.relative, fit, self.minus, self.beside)
+        minus = None if self.minus is None else self.minus.of(score)
+        view = View(run.id, score, self.guidance, self.relative, fit, minus, self.beside)
         decoded = self._decoded[run.id]
 
         def decode() -> _Answer:

@@ -7,6 +7,7 @@ from qtpy.QtCore import QSignalBlocker, Qt, Signal
 from qtpy.QtWidgets import QCheckBox, QComboBox, QDoubleSpinBox, QHBoxLayout, QLabel, QSlider, QVBoxLayout, QWidget
 from superqt.utils import QFlowLayout, qthrottled
 
+from napari_molf.core.maps import percentile_of
 from napari_molf.core.threshold import Threshold
 
 STEPS = 200
@@ -37,7 +38,9 @@ class DisplayControls(QWidget):
             "Draw a surface through the patch centres instead of squares. It adds no detail: a value per patch is all there is."
         )
         self.only = QCheckBox("&only patches")
-        self.only.setToolTip("Show the patches above or below a threshold; where the others are, the tissue is to be seen.")
+        self.only.setToolTip(
+            "Show the patches above or below a threshold; where the others are, the tissue is to be seen."
+        )
         self.side = QComboBox()
         self.side.addItems(["above", "below"])
         self.side.setAccessibleName("Side of the threshold that is shown")
@@ -154,16 +157,14 @@ class DisplayControls(QWidget):
         self._speak()
 
     def _on_unit(self, _: int) -> None:
-        # The same patches stay on the map, as far as they can.
-        if self._by_percentile or self._values is None:
-            self._set_range(75.0 if self.side.currentText() == "above" else 25.0)
+        # The same patches stay on the map.
+        if self._values is None:
+            self._set_range(75.0)
+        elif self._by_percentile:
+            self._set_range(percentile_of(self._values, self.number.value()))
         else:
-            self._set_range(Threshold(self._last_percentile).level(self._values))
+            self._set_range(Threshold(self.number.value()).level(self._values))
         self._speak()
-
-    @property
-    def _last_percentile(self) -> float:
-        return 100.0 * self.slider.value() / STEPS
 
     def _on_slider(self, step: int) -> None:
         low, high = self._range()
