@@ -126,9 +126,9 @@ class SideBySide:
         wanted = [each.wanted for each in maps]
         self._remove(layer for key, panel in self._panels.items() if key not in wanted for layer in panel.layers)
         kept, self._panels = self._panels, {}
-        for each in maps:
+        for place, each in enumerate(maps):
             panel = kept.get(each.wanted)
-            self._panels[each.wanted] = self._add(each) if panel is None else self._change(panel, each)
+            self._panels[each.wanted] = self._add(each, place) if panel is None else self._change(panel, each)
         if list(kept) != wanted:
             self.arrange()
 
@@ -145,11 +145,11 @@ class SideBySide:
         for place, layer in enumerate(ours):
             if layers.index(layer) != place:
                 layers.move(layers.index(layer), place)
-        panels = grid(self._viewer)
-        panels.stride = 1 if self._slide_layer is None else 2
-        panels.shape = shape_of(len(self._panels)) if self._panels else (-1, -1)
-        panels.spacing = SPACING
-        panels.enabled = True
+        stride = 1 if self._slide_layer is None else 2
+        _set(
+            grid(self._viewer),
+            {"stride": stride, "shape": shape_of(len(ours) // stride), "spacing": SPACING, "enabled": True},
+        )
 
     def missing(self) -> tuple[Wanted, ...]:
         """Panels of which the user has deleted a layer."""
@@ -198,19 +198,19 @@ class SideBySide:
         if before.active in there:
             self._viewer.layers.selection.active = before.active
 
-    def _add(self, each: PanelMap) -> _Panel:
+    def _add(self, each: PanelMap, place: int) -> _Panel:
         assert self._drawing is not None
-        mark = {PANEL_KEY: each.name}
-        tissue = None if self._slide_layer is None else self._copy(self._slide_layer, each.name, mark)
-        score = self._drawing.add(
+        mark = {PANEL_KEY: each.wanted.score.name}
+        score = self._drawing.make(
             each.values, each.name, each.limits, COLOURMAP, opacity=self._opacity, metadata=dict(mark)
         )
-        bar = colour_bar(score)
-        if bar is not None:
-            bar.visible = True
-        if hasattr(score, "name_overlay"):
-            score.name_overlay.visible = True
-        return _Panel(tissue, score)
+        # Set before the layer is in a viewer, which would lay its canvas out anew each time.
+        _label(score)
+        tissue = None if self._slide_layer is None else _copy(self._slide_layer, each.wanted, mark)
+        panel = _Panel(tissue, score)
+        for number, layer in enumerate(panel.layers):
+            self._viewer.layers.insert(len(panel.layers) * place + number, layer)
+        return panel
 
     def _change(self, panel: _Panel, each: PanelMap) -> _Panel:
         assert self._drawing is not None
@@ -221,22 +221,6 @@ class SideBySide:
             if panel.score.name != each.name:
                 panel.score.name = each.name
         return panel
-
-    def _copy(self, slide_layer: Any, name: str, mark: dict[str, Any]) -> Layer:
-        return self._viewer.add_image(
-            # The same arrays: what one panel has read of the slide, the others find in the cache.
-            list(slide_layer.data) if slide_layer.multiscale else slide_layer.data,
-            rgb=slide_layer.rgb,
-            multiscale=slide_layer.multiscale,
-            name=f"Tissue under {name}",
-            metadata=mark,
-            scale=slide_layer.scale,
-            translate=slide_layer.translate,
-            rotate=slide_layer.rotate,
-            affine=slide_layer.affine,
-            units=slide_layer.units,
-            axis_labels=slide_layer.axis_labels,
-        )
 
     def _remove(self, layers: Iterable[Layer]) -> None:
         for layer in list(layers):
@@ -254,6 +238,34 @@ class SideBySide:
         )
 
 
+def _copy(slide_layer: Any, wanted: Wanted, mark: dict[str, Any]) -> Layer:
+    from napari.layers import Image
+
+    return Image(
+        # The same arrays: what one panel has read of the slide, the others find in the cache.
+        list(slide_layer.data) if slide_layer.multiscale else slide_layer.data,
+        rgb=slide_layer.rgb,
+        multiscale=slide_layer.multiscale,
+        name=f"Tissue under {wanted.score.name}",
+        metadata=mark,
+        scale=slide_layer.scale,
+        translate=slide_layer.translate,
+        rotate=slide_layer.rotate,
+        affine=slide_layer.affine,
+        units=slide_layer.units,
+        axis_labels=slide_layer.axis_labels,
+    )
+
+
+def _label(score: Any) -> None:
+    """Show the name of a map and the key of its colours, small enough for a panel and out of each other's way."""
+    bar = colour_bar(score)
+    if bar is not None:
+        bar.visible, bar.position, bar.size, bar.font_size = True, "bottom_left", (14, 90), 8
+    if hasattr(score, "name_overlay"):
+        score.name_overlay.visible, score.name_overlay.font_size = True, 8
+
+
 def _limit(layer: Any, limits: Limits) -> None:
     if hasattr(layer, "contrast_limits"):
         set_limits(layer, limits)
@@ -268,4 +280,6 @@ def _get(model: Any, names: Iterable[str]) -> dict[str, Any]:
 
 def _set(model: Any, values: dict[str, Any]) -> None:
     for name, value in values.items():
-        setattr(model, name, value)
+        # napari lays the canvas out anew for each, even for what is so already.
+        if getattr(model, name) != value:
+            setattr(model, name, value)

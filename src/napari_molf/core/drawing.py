@@ -1,4 +1,4 @@
-"""One value per patch as a layer, and how that layer is changed in place.  Works on a ``ViewerModel``: no Qt.
+"""One value per patch as a layer, and how that layer is changed in place.  No Qt.
 
 Patches on a grid are an image, each a pixel or, smooth, a few; patches at free positions are discs.
 """
@@ -15,7 +15,6 @@ from napari_molf.core.maps import PatchMap
 from napari_molf.core.palette import DIVERGING
 
 if TYPE_CHECKING:
-    from napari.components import ViewerModel
     from napari.layers import Layer
 
 
@@ -45,23 +44,20 @@ class Drawing:
 
     Parameters
     ----------
-    viewer
-        Where the layers go.
     patches
         Where the patches are.
     placement
         Where their slide lies.
     """
 
-    def __init__(self, viewer: ViewerModel, patches: PatchMap, placement: Placement | None = None) -> None:
-        self._viewer = viewer
+    def __init__(self, patches: PatchMap, placement: Placement | None = None) -> None:
         self._patches = patches
         self._placement = placement or Placement()
         self.smooth = False
         """Whether maps are surfaces through the patch centres, or squares."""
 
-    def add(self, values: ArrayLike, name: str, limits: tuple[float, float], colourmap: object, **more: Any) -> Layer:
-        """Add a map.
+    def make(self, values: ArrayLike, name: str, limits: tuple[float, float], colourmap: object, **more: Any) -> Layer:
+        """A map that is in no viewer yet.
 
         Parameters
         ----------
@@ -72,9 +68,11 @@ class Drawing:
         more
             Further arguments of the layer.
         """
+        from napari.layers import Image, Points
+
         arguments = {"name": name, "blending": "translucent", **more}
         if self._patches.grid is None:
-            return self._viewer.add_points(
+            return Points(
                 self._patches.centres,
                 features={"value": np.asarray(values, np.float32)},
                 face_color="value",
@@ -86,7 +84,7 @@ class Drawing:
         picture = self._picture(values)
         factor = picture.shape[0] // self._patches.grid.shape[0]
         scale, translate = np.asarray(self._patches.scale), np.asarray(self._patches.translate)
-        return self._viewer.add_image(
+        return Image(
             picture,
             colormap=colourmap,
             contrast_limits=limits,
@@ -99,7 +97,7 @@ class Drawing:
     def redraw(
         self, layer: Any, values: ArrayLike, limits: tuple[float, float] | None, *, thumbnail: bool = True
     ) -> None:
-        """Change a layer that :meth:`add` made to other (P,) values, in place; ``limits`` none: keep those that are set."""
+        """Change a layer that :meth:`make` made to other (P,) values, in place; ``limits`` none: keep those that are set."""
         if self._patches.grid is None:
             layer.features = {"value": np.asarray(values, np.float32)}
             if limits is not None:

@@ -61,7 +61,7 @@ class ResultLayers:
         self._viewer = viewer
         self._run_id = run_id
         self._patches = patches
-        self.drawing = Drawing(viewer, patches, placement)
+        self.drawing = Drawing(patches, placement)
         self.opacity = 0.7
         self.held = False
         """Whether all of them stay hidden, because panels stand side by side in their place."""
@@ -215,7 +215,8 @@ class ResultLayers:
                 "opacity": self.opacity,
                 "metadata": mark(self._run_id, role),
             }
-            layer = self.drawing.add(values, name, limits or (0.0, 1.0), _COLOURMAPS[role], **arguments)
+            layer = self.drawing.make(values, name, limits or (0.0, 1.0), _COLOURMAPS[role], **arguments)
+            self._viewer.add_layer(layer)
             self.show_colour_bars()
             return layer
         self.drawing.redraw(layer, values, limits, thumbnail=thumbnail)

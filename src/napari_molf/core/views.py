@@ -117,7 +117,7 @@ class Decoded:
         return found
 
     def show(self, view: View) -> tuple[FloatArray, Limits | None]:
-        """(P,) values of what is on the map, and limits for them if the view wants new ones."""
+        """(P,) values of what is on the map, and limits for them if the view wants new ones; those of a difference always."""
         first = self.values(view.score, view.guidance, relative=view.relative)
         if view.minus is None:
             return first, robust_limits(first) if view.fit else None
@@ -125,7 +125,7 @@ class Decoded:
         if view.standardised:
             first, second = standardise(first), standardise(second)
         values = first - second
-        return values, symmetric_limits(values, (first, second)) if view.fit else None
+        return values, symmetric_limits(values, (first, second))
 
     def beside(self, view: View) -> tuple[FloatArray, ...]:
         """(P,) values of each panel beside the map, those that follow the slider first: they share what is decoded."""
@@ -153,8 +153,14 @@ def symmetric_limits(difference: ArrayLike, of: tuple[ArrayLike, ArrayLike]) -> 
     finite = finite[np.isfinite(finite)]
     reach = float(np.percentile(finite, 99)) if finite.size else 0.0
     ranges = [high - low for low, high in (robust_limits(each) for each in of)]
-    reach = max(reach, 0.25 * max(ranges))
+    reach = _round_up(max(reach, 0.25 * max(ranges)))
     return (-reach, reach)
+
+
+def _round_up(reach: float) -> float:
+    """The next of 1, 1.5, 2, 3, 5 and their tenfolds: numbers that a colour bar can write."""
+    unit = 10.0 ** np.floor(np.log10(reach))
+    return float(next(step * unit for step in (1, 1.5, 2, 3, 5, 10) if step * unit >= reach * (1 - 1e-9)))
 
 
 def caption(view: View, scores: Scores, model: str) -> str:

@@ -11,13 +11,13 @@ from qtpy.QtCore import QObject, Signal
 from superqt.utils import qdebounced
 
 from napari_molf.core.layers import Placement, ResultLayers, Role, run_of
-from napari_molf.core.maps import robust_limits
+from napari_molf.core.maps import robust_limits, wider_limits
 from napari_molf.core.palette import MAX_EXPERTS, expert_name
 from napari_molf.core.run import Run
 from napari_molf.core.scores import Score
 from napari_molf.core.slide_layer import slide_info
 from napari_molf.core.threshold import Threshold
-from napari_molf.core.views import Decoded, Limits, Minus, View, Wanted, caption, symmetric_limits
+from napari_molf.core.views import Decoded, Limits, Minus, View, Wanted, caption
 from napari_molf.desk.background import Newest, sentence
 
 if TYPE_CHECKING:
@@ -81,6 +81,7 @@ class Presenter(QObject):
         self._role: Role = "score"
         self._held: tuple[Role, list[Layer]] = ("score", [])
         self._fit_pending = False
+        self._reach: Limits | None = None
         self._opacity = 0.7
         self._decoder = Newest(self)
         self._decoder.done.connect(self._on_decoded)
@@ -229,7 +230,9 @@ class Presenter(QObject):
         if view.fit:
             self._fit_pending = False
         if limits is None and layers.layer("score") is None:
-            limits = robust_limits(values) if view.minus is None else symmetric_limits(values, (values, values))
+            limits = robust_limits(values)
+        if view.minus is not None and limits is not None:
+            limits = self._grown(limits, view.fit)
         self.values, self.view = values, view
         layers.show_score(
             self._masked(values),
@@ -243,6 +246,16 @@ class Presenter(QObject):
         self.shown.emit(view, values)
         if view.beside:
             self.beside_shown.emit(view, beside)
+
+    def _grown(self, needed: Limits, fit: bool) -> Limits | None:
+        """Limits of a difference; none: those that are set do.
+
+        It is nothing where the slider meets the scale that is taken away: limits that would never move could not show both ends.
+        """
+        reach = needed if fit or self._reach is None else wider_limits(self._reach, needed)
+        changed = fit or reach != self._reach
+        self._reach = reach
+        return reach if changed else None
 
     def _masked(self, values: NDArray[np.floating]) -> NDArray[np.floating]:
         return values if self.threshold is None else np.where(self.threshold.keep(values), values, np.nan)
