@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QSignalBlocker, Qt, Signal
-from qtpy.QtGui import QKeySequence
+from qtpy.QtGui import QKeyEvent
 from qtpy.QtWidgets import (
     QAbstractItemView,
     QCheckBox,
@@ -14,7 +14,6 @@ from qtpy.QtWidgets import (
     QListWidget,
     QListWidgetItem,
     QPushButton,
-    QShortcut,
     QSizePolicy,
     QVBoxLayout,
     QWidget,
@@ -30,6 +29,18 @@ if TYPE_CHECKING:
 
 ROLE = Qt.ItemDataRole.UserRole
 HINT = "Choose a score under Show and add it; then the next one."
+
+
+class _List(QListWidget):
+    """A list whose selected row can be taken out with the keyboard."""
+
+    delete_pressed = Signal()
+
+    def keyPressEvent(self, event: QKeyEvent | None) -> None:
+        if event is not None and event.key() in (Qt.Key.Key_Delete, Qt.Key.Key_Backspace):
+            self.delete_pressed.emit()
+        else:
+            super().keyPressEvent(event)
 
 
 class ScoreList(QWidget):
@@ -52,11 +63,11 @@ class ScoreList(QWidget):
         self.ladder_scales: tuple[float, ...] = (1.0, 4.0)
         self.add = QPushButton("&Add the shown score")
         self.add.setToolTip(f"Put it on the list, up to {MOST}; in its panel it follows the guidance slider.")
-        self.ladder = QPushButton()
+        self.ladder = QPushButton("Add it at fixed &guidance")
         self.ladder.setToolTip(
             "Put the shown score on the list at fixed guidance scales, which the slider does not change."
         )
-        self.items = QListWidget()
+        self.items = _List()
         self.items.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
         self.items.setAccessibleName("Scores to compare")
         self.items.setToolTip("Click: make it the shown score. Delete: take it off the list.")
@@ -97,8 +108,7 @@ class ScoreList(QWidget):
         self.up.clicked.connect(self._on_up)
         self.down.clicked.connect(self._on_down)
         self.remove.clicked.connect(self._on_remove)
-        delete = QShortcut(QKeySequence(Qt.Key.Key_Delete), self.items, self._on_remove)
-        delete.setContext(Qt.ShortcutContext.WidgetShortcut)
+        self.items.delete_pressed.connect(self._on_remove)
         self.refresh()
 
     @property

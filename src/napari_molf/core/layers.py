@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from napari.components import ViewerModel
     from napari.layers import Layer
 
+__all__ = ["METADATA_KEY", "Placement", "ResultLayers", "Role", "mark", "role_of", "run_of"]
+
 Role = Literal["score", "expert", "weight", "entropy"]
 METADATA_KEY = "molf_run"
 _COLOURMAPS: Mapping[Role, str] = {"score": "viridis", "weight": "cividis", "entropy": "cividis"}
