@@ -23,6 +23,7 @@ from qtpy.QtWidgets import (
 from napari_molf._memory import Memory
 from napari_molf._sample import demo_slide_path
 from napari_molf.batch.part import QueuePart
+from napari_molf.compare.part import Compare
 from napari_molf.core.compat import scale_bar
 from napari_molf.core.run import Run
 from napari_molf.core.saved import result_in
@@ -60,7 +61,7 @@ if TYPE_CHECKING:
     from molf_engine.bundle import Bundle
     from napari_molf.core.request import Request
 
-PARTS: tuple[type[Part], ...] = (QueuePart, SessionPart)
+PARTS: tuple[type[Part], ...] = (Compare, QueuePart, SessionPart)
 """Sections below Experts, in the order in which they stand in the dock."""
 
 
@@ -173,6 +174,9 @@ class PredictWidget(QWidget):
         self.show_panel.relative_changed.connect(self.presenter.set_relative)
         self.show_panel.guidance_changed.connect(self.presenter.set_guidance)
         self.show_panel.opacity_changed.connect(self.presenter.set_opacity)
+        self.show_panel.display.smooth_changed.connect(self.presenter.set_smooth)
+        self.show_panel.display.threshold_changed.connect(self.presenter.set_threshold)
+        self.presenter.shown.connect(self.show_panel.display.show_values)
         self.show_panel.save_pressed.connect(self._on_save)
         self.experts.routing_chosen.connect(self.presenter.show_routing)
         self.presenter.routing_changed.connect(self.experts.set_chosen)

@@ -30,6 +30,18 @@ EXPERT_COLOURS: tuple[str, ...] = (
     "#bbbbbb",
 )
 
+# Blue and orange differ for every kind of colour vision, and neither is a colour of H&E.  Both ends are dark and the middle light,
+# so that the tissue shows where nothing differs.
+DIVERGING: tuple[str, ...] = (
+    "#053061",
+    "#2166ac",
+    "#6baed6",
+    "#e9e9e4",
+    "#f4a63a",
+    "#c05a00",
+    "#5e2a04",
+)
+
 
 def expert_name(expert: int, names: dict[int, str] | None = None) -> str:
     """``E1`` for expert 0, or the name that a user gave it."""

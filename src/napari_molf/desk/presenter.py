@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,30 +11,24 @@ from qtpy.QtCore import QObject, Signal
 from superqt.utils import qdebounced
 
 from napari_molf.core.layers import Placement, ResultLayers, Role, run_of
-from napari_molf.core.maps import robust_limits
+from napari_molf.core.maps import robust_limits, wider_limits
 from napari_molf.core.palette import MAX_EXPERTS, expert_name
 from napari_molf.core.run import Run
 from napari_molf.core.scores import Score
 from napari_molf.core.slide_layer import slide_info
+from napari_molf.core.threshold import Threshold
 from napari_molf.core.view_state import Routing
+from napari_molf.core.views import Decoded, Limits, Minus, View, Wanted, caption
 from napari_molf.desk.background import Newest, sentence
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
     from napari.layers import Layer
 
+__all__ = ["Presenter", "Routing", "View"]
+
 SETTLED_MS = 300
-
-
-@dataclass(frozen=True)
-class View:
-    """One state of the map.  ``fit``: choose new colour limits for it."""
-
-    run_id: str
-    score: Score
-    guidance: float
-    relative: bool
-    fit: bool
+_Answer = tuple[NDArray[np.floating], Limits | None, tuple[NDArray[np.floating], ...]]
 
 
 class Presenter(QObject):
@@ -46,7 +39,13 @@ class Presenter(QObject):
     run_changed(object)
         The :class:`~napari_molf.core.run.Run` whose scores are offered now, or none.
     shown(object, object)
-        A :class:`View` and its (P,) values are on the map.
+        A :class:`~napari_molf.core.views.View` and its (P,) values are on the map.
+    beside_shown(object, object)
+        The same view, and a tuple with the (P,) values of each panel that it asked for beside the map.
+    look_changed()
+        Opacity, threshold or smoothness changed, of every map alike.
+    leaving()
+        Another prediction is about to take the place of what is shown.
     routing_changed(object)
         The kind of expert map that is shown instead of the score, or none.
     failed(str)
@@ -55,6 +54,9 @@ class Presenter(QObject):
 
     run_changed = Signal(object)
     shown = Signal(object, object)
+    beside_shown = Signal(object, object)
+    look_changed = Signal()
+    leaving = Signal()
     routing_changed = Signal(object)
     failed = Signal(str)
 
@@ -62,15 +64,26 @@ class Presenter(QObject):
         super().__init__(parent)
         self._viewer = viewer
         self._runs: dict[str, tuple[Run, ResultLayers]] = {}
+        self._decoded: dict[str, Decoded] = {}
         self._current: str | None = None
         self.score: Score | None = None
         self.guidance = 1.0
         self.relative = False
+        self.minus: Minus | None = None
+        """What is taken away from the score that is shown."""
+        self.threshold: Threshold | None = None
+        """Which patches are shown; none: all of them."""
+        self.smooth = False
+        self.beside: tuple[Wanted, ...] = ()
+        """What is decoded with it, for panels beside the map."""
+        self.view: View | None = None
         self.values: NDArray[np.floating] | None = None
         self._role: Role = "score"
         self.expert = 0
         """Whose weight is shown, if one is, counted from 0."""
+        self._held: tuple[Role, list[Layer]] = ("score", [])
         self._fit_pending = False
+        self._reach: Limits | None = None
         self._opacity = 0.7
         self._decoder = Newest(self)
         self._decoder.done.connect(self._on_decoded)
@@ -114,11 +127,13 @@ class Presenter(QObject):
         self._replace(run)
         layers = layers or ResultLayers(self._viewer, run.id, run.patches, Placement(slide_layer))
         layers.opacity = self._opacity
+        layers.drawing.smooth = self.smooth
         layers.show_colour_bars()
         self.hide_runs_of(run.slide_path, but=run.id)
         if run.id == self._current:
             self._current = None
         self._runs[run.id] = (run, layers)
+        self._decoded[run.id] = Decoded(run.scores)
         self.switch_to(run.id)
 
     def _replace(self, run: Run) -> None:
@@ -130,6 +145,7 @@ class Presenter(QObject):
                 layers.remove()
             if not layers.all():
                 del self._runs[known.id]
+                self._decoded.pop(known.id, None)
 
     def runs_on_show(self) -> tuple[Run, ...]:
         """Every run that still has a layer, in the order in which they came."""
@@ -137,6 +153,7 @@ class Presenter(QObject):
 
     def hide_runs_of(self, slide_path: Path, but: str | None = None) -> None:
         """Hide what is shown of a slide, before something new covers it."""
+        self.leaving.emit()
         for run, layers in self._runs.values():
             if run.id != but and run.slide_path == slide_path:
                 for layer in layers.all():
@@ -147,8 +164,10 @@ class Presenter(QObject):
         if run_id not in self._runs:
             return False
         if run_id != self._current:
+            self.leaving.emit()
             self._decoder.forget()
-            self._current, self.values = run_id, None
+            self._current, self.values, self.view = run_id, None, None
+            self.minus, self.beside = None, ()
             run = self._runs[run_id][0]
             if self.score is not None and not _offers(run, self.score):
                 self.score = None
@@ -188,6 +207,33 @@ class Presenter(QObject):
         self.relative = relative
         self._ask(fit=True)
 
+    def set_minus(self, minus: Minus | None) -> None:
+        """Show what the score differs by from something else, with limits alike on both sides of 0; none: the score itself."""
+        if minus != self.minus:
+            self.minus = minus
+            self._look_at("score")
+            self._ask(fit=True)
+
+    def set_beside(self, beside: tuple[Wanted, ...]) -> None:
+        """Decode these, too, whenever the map changes; they come with ``beside_shown``."""
+        self.beside = beside
+        if beside:
+            self._ask(fit=False)
+
+    def hold(self, on: bool) -> None:
+        """Keep the maps of this run hidden, because panels stand in their place, or show the one that is looked at again."""
+        layers = self.layers
+        if layers is None or layers.held == on:
+            return
+        layers.held = on
+        if on:
+            self._held = (self._role, layers.all())
+            return
+        role, known = self._held
+        # What was hidden by hand stays hidden; what was chosen or made in the meantime is to be seen.
+        if role != self._role or layers.layer(role) not in known:
+            layers.show_only(self._role)
+
     def _ask(self, *, fit: bool, limits: tuple[float, float] | None = None) -> None:
         run, score = self.run, self.score
         if run is None or score is None:
@@ -195,29 +241,53 @@ class Presenter(QObject):
         # A fit that is still waiting must not be lost to a later value of the slider.
         fit = fit or (self._decoder.busy and self._fit_pending)
         self._fit_pending = fit
-        view = View(run.id, score, self.guidance, self.relative, fit)
-        scores = run.scores
+        minus = None if self.minus is None else self.minus.of(score)
+        view = View(run.id, score, self.guidance, self.relative, fit, minus, self.beside)
+        decoded = self._decoded[run.id]
 
-        def decode() -> tuple[NDArray[np.floating], tuple[float, float] | None]:
-            values = scores.values(view.score, view.guidance, relative=view.relative)
-            return values, (limits or robust_limits(values)) if view.fit else None
+        def decode() -> _Answer:
+            values, fitted = decoded.show(view)
+            return values, (limits if limits and view.fit else fitted), decoded.beside(view)
 
         self._decoder.ask(view, decode)
 
-    def _on_decoded(self, view: View, result: tuple[NDArray[np.floating], tuple[float, float] | None]) -> None:
+    def _on_decoded(self, view: View, answer: _Answer) -> None:
         run, layers = self.run, self.layers
         if run is None or layers is None or view.run_id != run.id:
             return
-        values, limits = result
+        values, limits, beside = answer
         if view.fit:
             self._fit_pending = False
         if limits is None and layers.layer("score") is None:
             limits = robust_limits(values)
-        self.values = values
-        layers.show_score(values, self.caption(view), limits, thumbnail=view.fit)
+        if view.minus is not None and limits is not None:
+            limits = self._grown(limits, view.fit)
+        self.values, self.view = values, view
+        layers.show_score(
+            self._masked(values),
+            self.caption(view),
+            limits,
+            thumbnail=view.fit,
+            diverging=view.minus is not None,
+        )
         if not view.fit:
             self._settle()
         self.shown.emit(view, values)
+        if view.beside:
+            self.beside_shown.emit(view, beside)
+
+    def _grown(self, needed: Limits, fit: bool) -> Limits | None:
+        """Limits of a difference; none: those that are set do.
+
+        It is nothing where the slider meets the scale that is taken away: limits that would never move could not show both ends.
+        """
+        reach = needed if fit or self._reach is None else wider_limits(self._reach, needed)
+        changed = fit or reach != self._reach
+        self._reach = reach
+        return reach if changed else None
+
+    def _masked(self, values: NDArray[np.floating]) -> NDArray[np.floating]:
+        return values if self.threshold is None else np.where(self.threshold.keep(values), values, np.nan)
 
     def _on_failed(self, view: View, error: BaseException) -> None:
         self.failed.emit(sentence(error))
@@ -230,10 +300,7 @@ class Presenter(QObject):
     def caption(self, view: View) -> str:
         """Layer name: what is shown, at which guidance, by which model."""
         run = self.run
-        if run is None:
-            return view.score.name
-        relative = " / total" if run.scores.is_relative(view.score, view.relative) else ""
-        return f"{view.score.name}{relative} · guidance {view.guidance:.3g} · {run.model}"
+        return view.subject if run is None else caption(view, run.scores, run.model)
 
     # -- experts ---------------------------------------------------------------------------------------------
 
@@ -281,6 +348,25 @@ class Presenter(QObject):
         self._opacity = opacity
         if self.layers is not None:
             self.layers.set_opacity(opacity)
+        self.look_changed.emit()
+
+    def set_smooth(self, smooth: bool) -> None:
+        """Draw maps as a smooth surface inside the predicted tissue, or as squares."""
+        self.smooth = smooth
+        for _, layers in self._runs.values():
+            layers.set_smooth(smooth)
+        self.look_changed.emit()
+
+    def set_threshold(self, threshold: Threshold | None) -> None:
+        """Show only patches on one side of a threshold; none: all of them.  Colour limits stay."""
+        self.threshold = threshold
+        layers, view, values = self.layers, self.view, self.values
+        if layers is not None and view is not None and values is not None:
+            layers.show_score(
+                self._masked(values), self.caption(view), None, thumbnail=False, diverging=view.minus is not None
+            )
+            self._settle()
+        self.look_changed.emit()
 
     def stop(self) -> None:
         """The window closes."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from qtpy.QtCore import QObject, Signal
 
+from napari_molf.core.compat import colour_bar
 from napari_molf.core.layers import Placement, ResultLayers
 from napari_molf.core.maps import PatchMap, robust_limits, wider_limits
 from napari_molf.desk.desk import Outcome
@@ -87,7 +88,7 @@ class LivePrediction(QObject):
             self._presenter.hide_runs_of(self._request.slide)
         self._pending = ResultLayers(self._viewer, self._id, patches, Placement(self._open_slide_layer()))
         layer = self._pending.show_score(np.full(len(patches), np.nan), "Prediction on its way", (0.0, 1.0))
-        layer.colorbar.visible = False
+        colour_bar(layer).visible = False
 
     def _on_filled(self, score: Score, values: np.ndarray) -> None:
         if self._pending is None:
@@ -98,7 +99,7 @@ class LivePrediction(QObject):
         name = f"{score.name} · on its way"
         if layer is not None and layer.name != name:
             layer.name = name
-            layer.colorbar.visible = True
+            colour_bar(layer).visible = True
 
     def _on_finished(self, run: Run) -> None:
         run = replace(run, id=self._id)

@@ -16,6 +16,7 @@ from napari_molf.core.scores import Score
 from napari_molf.core.variable import most_variable
 from napari_molf.desk.background import Newest
 from napari_molf.show.copy_button import CopyCommandButton
+from napari_molf.show.display import DisplayControls
 from napari_molf.show.finding import Catalogue, Entry
 from napari_molf.show.guidance import GuidanceSlider
 from napari_molf.show.search import ScoreSearch
@@ -102,6 +103,7 @@ class ShowPanel(QWidget):
         self._scales.addButton(self.expression)
         self._scales.addButton(self.relative)
         self.guidance = GuidanceSlider()
+        self.display = DisplayControls()
         self.opacity = QSlider(Qt.Orientation.Horizontal)
         self.opacity.setRange(0, 100)
         self.opacity.setValue(70)
@@ -132,6 +134,7 @@ class ShowPanel(QWidget):
         layout.addWidget(scales)
         layout.addWidget(self.guidance)
         layout.addLayout(opacity)
+        layout.addWidget(self.display)
         layout.addWidget(readout)
         layout.addWidget(self.save)
         layout.addWidget(self.copy_command)
