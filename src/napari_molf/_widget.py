@@ -22,7 +22,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_molf.core.compat import scale_bar
+from napari_molf.core.compat import colour_bar, scale_bar
 from napari_molf.core.layers import Placement, ResultLayers
 from napari_molf.core.maps import PatchMap, robust_limits, wider_limits
 from napari_molf.core.run import Run
@@ -35,6 +35,7 @@ from napari_molf.desk.part import Part
 from napari_molf.desk.presenter import Presenter, View
 from napari_molf.desk.sections import Section, dock_style, list_style, put_in_tab_order
 from napari_molf.experts.panel import ExpertPanel
+from napari_molf.measured.part import MeasuredPart
 from napari_molf.predict import models
 from napari_molf.predict.jobs import PredictionRunner
 from napari_molf.predict.progress_row import PredictRow
@@ -54,7 +55,7 @@ if TYPE_CHECKING:
 
     from molf_engine.bundle import Bundle
 
-PARTS: tuple[type[Part], ...] = ()
+PARTS: tuple[type[Part], ...] = (MeasuredPart,)
 """Sections below Experts, in the order in which they stand in the dock."""
 
 
@@ -229,7 +230,7 @@ class PredictWidget(QWidget):
             self.presenter.hide_runs_of(info.path)
         self._pending = ResultLayers(self._viewer, self._pending_id, patches, Placement(slide_layer))
         layer = self._pending.show_score(np.full(len(patches), np.nan), "Prediction on its way", (0.0, 1.0))
-        layer.colorbar.visible = False
+        colour_bar(layer).visible = False
 
     def _on_filled(self, score: Score, values: np.ndarray) -> None:
         if self._pending is not None:
@@ -239,7 +240,7 @@ class PredictWidget(QWidget):
             name = f"{score.name} · on its way"
             if layer is not None and layer.name != name:
                 layer.name = name
-                layer.colorbar.visible = True
+                colour_bar(layer).visible = True
 
     def _on_finished(self, run: Run) -> None:
         run = replace(run, id=self._pending_id)

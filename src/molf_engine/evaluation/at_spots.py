@@ -124,8 +124,9 @@ class Agreement:
     scales
         Scales that were compared.
     table
-        One row per gene and Hallmark set that was measured: ``kind``, ``genes`` (of a set: how many were compared), and for each
-        scale ``pcc_<units>`` and ``density_<units>``: what the predicted total count alone would reach; NaN where it is not known.
+        One row per gene and Hallmark set that was measured: ``kind``, ``genes`` (how many were measured, of a set) out of ``of``
+        (how many its prediction averages), and for each scale ``pcc_<units>`` and ``density_<units>``: what the predicted total
+        count alone would reach; NaN where it is not known.
     """
 
     match: SpotMatch
@@ -160,7 +161,7 @@ def agreement(expression: Expression, predicted: PatchValues, statistics: Statis
     """
     match = match_spots(expression.positions, predicted.centres, predicted.patch_px)
     tables = [_of_scale(expression, predicted, match, units, statistics) for units in predicted.scales]
-    table = tables[0].join([other.drop(columns=["kind", "genes"]) for other in tables[1:]])
+    table = tables[0].join([other.drop(columns=["kind", "genes", "of"]) for other in tables[1:]])
     return Agreement(match, expression.left_out, predicted.scales, table)
 
 
@@ -169,7 +170,8 @@ def measured_values(
 ) -> np.ndarray | None:
     """What was measured of a gene or a Hallmark set, ``(S,)``; none if no such gene, or none of the set, was measured.
 
-    A Hallmark score is standardised as that of the prediction is: by the mean and standard deviation of the training spots.
+    A Hallmark score is standardised as that of the prediction is, by the mean and standard deviation of the training spots, over those
+    of its genes that were measured here.
     """
     if kind == "gene":
         if name not in expression.genes:
@@ -180,10 +182,14 @@ def measured_values(
         return convert_units(expression.counts_log1p[:, place], expression.total, "log1p", units)
     if statistics is None:
         return None
-    members = [i for i, gene in enumerate(expression.genes) if gene in set(hallmark_sets().get(name, ()))]
-    values = convert_units(expression.counts_log1p[:, members], expression.total, "log1p", units)
-    scores = _hallmarks(values, expression, units, statistics, members, [name])[name].to_numpy()
-    return scores if np.isfinite(scores).any() else None
+    members = frozenset(hallmark_sets().get(name, ()))
+    places = [place for place, gene in enumerate(expression.genes) if gene in members]
+    rows = statistics.table.loc[[expression.genes[place] for place in places]]
+    mask = _usable(rows, units) & expression.measured[places]
+    if not mask.any():
+        return None
+    values = convert_units(expression.counts_log1p[:, places], expression.total, "log1p", units)
+    return _hallmarks(values, rows, units, mask, [name])[name].to_numpy()
 
 
 def _of_scale(
@@ -198,25 +204,29 @@ def _of_scale(
     found = {
         "kind": "gene",
         "genes": 1,
+        "of": 1,
         f"pcc_{units}": pcc(guess, truth, genes),
         f"density_{units}": _density(total, truth, genes, None if statistics is None else statistics.slopes.get(units)),
     }
     table = pd.DataFrame(found, index=list(expression.genes))[genes]
     if statistics is None or not len(match):
         return table
-    everything = list(range(len(expression.genes)))
+    rows = statistics.table.loc[list(expression.genes)]
+    trained, both = _usable(rows, units), _usable(rows, units) & expression.measured
     of_prediction, of_truth = (
-        _hallmarks(values, expression, units, statistics, everything, list(hallmark_sets()))
-        for values in (guess, truth)
+        _hallmarks(values, rows, units, mask, list(hallmark_sets()))
+        for values, mask in ((guess, trained), (truth, both))
     )
-    usable = _usable(expression, units, statistics)
-    held = {gene for gene, used in zip(expression.genes, usable, strict=True) if used}
+    of_both, of_trained = (
+        {gene for gene, used in zip(expression.genes, mask, strict=True) if used} for mask in (both, trained)
+    )
     sets = pd.DataFrame(
         {
             "kind": "hallmark",
-            "genes": [len(held.intersection(hallmark_sets()[name])) for name in of_truth.columns],
+            "genes": [len(of_both.intersection(members)) for members in hallmark_sets().values()],
+            "of": [len(of_trained.intersection(members)) for members in hallmark_sets().values()],
             f"pcc_{units}": pcc(of_prediction.to_numpy(), of_truth.to_numpy()),
-            f"density_{units}": _density(total, of_truth.to_numpy(), np.ones(of_truth.shape[1], bool), None),
+            f"density_{units}": _density(total, of_truth.to_numpy(), np.ones(len(hallmark_sets()), bool), None),
         },
         index=list(of_truth.columns),
     )
@@ -232,26 +242,11 @@ def _density(total: np.ndarray, truth: np.ndarray, mask: np.ndarray, slopes: np.
     return found if slopes is None else found * np.where(slopes < 0, -1.0, 1.0)
 
 
-def _usable(expression: Expression, units: str, statistics: Statistics) -> np.ndarray:
-    rows = statistics.table.loc[list(expression.genes)]
-    return expression.measured & rows["measured"].to_numpy(bool) & (rows[f"sd_{units}"].to_numpy(float) > 0)
+def _usable(rows: pd.DataFrame, units: str) -> np.ndarray:
+    """Genes that a Hallmark score of the prediction averages: measured in training, and varying there."""
+    return rows["measured"].to_numpy(bool) & (rows[f"sd_{units}"].to_numpy(float) > 0)
 
 
-def _hallmarks(
-    values: np.ndarray,
-    expression: Expression,
-    units: str,
-    statistics: Statistics,
-    members: list[int],
-    names: list[str],
-) -> pd.DataFrame:
-    """Scores over the genes that both the training and this section have, so that like is set beside like."""
-    rows = statistics.table.loc[[expression.genes[i] for i in members]]
-    return hallmark_scores(
-        values,
-        tuple(rows.index),
-        rows[f"mean_{units}"].to_numpy(),
-        rows[f"sd_{units}"].to_numpy(),
-        _usable(expression, units, statistics)[members],
-        names=names,
-    )
+def _hallmarks(values: np.ndarray, rows: pd.DataFrame, units: str, mask: np.ndarray, names: list[str]) -> pd.DataFrame:
+    mean, sd = rows[f"mean_{units}"].to_numpy(), rows[f"sd_{units}"].to_numpy()
+    return hallmark_scores(values, tuple(rows.index), mean, sd, mask, names=names)

@@ -24,3 +24,11 @@ def canvas_size(viewer: ViewerModel) -> tuple[int, int]:
     """(height, width) of the canvas, screen pixels."""
     canvas = getattr(viewer, "canvas", None)
     return tuple(canvas.size) if canvas is not None else tuple(viewer._canvas_size)
+
+
+def colour_bar(layer: Any) -> Any:
+    """Overlay with the key of a layer's colours; none for a kind of layer that has none."""
+    for name in ("colorbar", "face_colorbar"):
+        if hasattr(layer, name):
+            return getattr(layer, name)
+    return None

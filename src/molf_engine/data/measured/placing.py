@@ -50,25 +50,28 @@ def notes_on_slide(
     notes = []
     if outside:
         notes.append(f"{outside:,} spots lie outside the image")
-    factor = _stretch(spots, um_per_pixel)
-    if factor is not None and max(factor, 1 / factor) > OTHER:
+    stretch = _stretch(spots, um_per_pixel)
+    if stretch is None:
+        return tuple(notes)
+    should, factor = stretch
+    if max(factor, 1 / factor) > OTHER:
         raise DataError(
-            f"The spots of {spots.id} are {spots.layout.pitch_um:g} um apart, but would be {spots.layout.pitch_um * factor:.0f} um "
+            f"The spots of {spots.id} are {should:g} um apart, but would be {should * factor:.0f} um "
             f"apart on {slide_name} at {um_per_pixel:g} um per pixel ({extents}). Their positions are those of an image of "
             "another resolution. Open that image, or correct um per pixel."
         )
-    if factor is not None and max(factor, 1 / factor) > SAME:
+    if max(factor, 1 / factor) > SAME:
         notes.append(
-            f"neighbouring spots are {spots.layout.pitch_um:g} um apart, but measure {spots.layout.pitch_um * factor:.0f} um on "
+            f"neighbouring spots are {should:g} um apart, but measure {should * factor:.0f} um on "
             "this slide: check um per pixel"
         )
     return tuple(notes)
 
 
-def _stretch(spots: MeasuredSpots, um_per_pixel: float | None) -> float | None:
-    """How many times as far apart neighbouring spots are on the slide as they should be."""
+def _stretch(spots: MeasuredSpots, um_per_pixel: float | None) -> tuple[float, float] | None:
+    """How far apart neighbouring spots should be, um, and how many times as far they are on the slide."""
     pitch = spots.layout.pitch_um
     if pitch is None or um_per_pixel is None:
         return None
     factor = spots.pitch_px * um_per_pixel / pitch
-    return factor if np.isfinite(factor) and factor > 0 else None
+    return (pitch, factor) if np.isfinite(factor) and factor > 0 else None

@@ -1,7 +1,7 @@
 """Visium as Space Ranger writes it: a matrix of counts beside a folder ``spatial``.
 
-The matrix is ``filtered_feature_bc_matrix.h5`` (versions 2 and 3 of its format) or the folder of the same name; positions are a table with or
-without a header, or parquet.  Positions are pixels of the image that was given to Space Ranger, which is level 0 of the slide.
+The matrix is ``filtered_feature_bc_matrix.h5`` (versions 2 and 3 of its format) or the folder of the same name; positions are a
+table with or without a header, or parquet.  They are pixels of the image that was given to Space Ranger: level 0 of the slide.
 """
 
 from __future__ import annotations

@@ -114,7 +114,7 @@ def _spots_in_rows(table: pd.DataFrame, path: Path) -> pd.DataFrame:
         raise DataError(
             f"{path} has the spot {table.index[table.index.duplicated()][0]} more than once. Keep one of each."
         )
-    if strange := [name for name, kind in table.dtypes.items() if kind == object]:
+    if strange := [name for name, kind in table.dtypes.items() if kind.kind not in "iufb"]:
         raise DataError(f"{path}: the column {strange[0]} holds text where counts should be. Correct the table.")
     return table
 
