@@ -56,11 +56,7 @@ def read_columns(section: Section, symbols: Literal["human_symbol"] | None = Non
     DataError
         If the file cannot be read, has no positions, or holds NaN, negative or log-transformed values.
     """
-    return columns_of(_read(section.st_path), section, symbols)
-
-
-def columns_of(adata: anndata.AnnData, section: Section, symbols: Literal["human_symbol"] | None = None) -> Columns:
-    """All counts of a section whose file has been read; see :func:`read_columns`."""
+    adata = _read(section.st_path)
     counts = _counts(adata, section.id)
     reference = species_of(
         [str(name) for name in adata.var_names],

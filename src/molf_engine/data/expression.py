@@ -104,11 +104,7 @@ def load_expression(
         If the file cannot be read, has no positions, holds NaN, negative or log-transformed values (genes named), no
         gene of the panel, or no spot with ``min_counts``.
     """
-    return on_panel(read_columns(section, symbols), section, genes, min_counts)
-
-
-def on_panel(columns: Columns, section: Section, genes: tuple[str, ...], min_counts: float = 0) -> Expression:
-    """Counts that have been read, on a panel; see :func:`load_expression`."""
+    columns = read_columns(section, symbols)
     counts = columns.counts
     on_panel, aliases = _panel_columns(columns, genes, section)
 
