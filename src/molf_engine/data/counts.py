@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import numpy as np
 
@@ -15,12 +15,39 @@ from molf_engine.errors import DataError
 from molf_engine.genes import Reference, orthologs, species_of
 
 if TYPE_CHECKING:
+    import pandas as pd
     import scipy.sparse
 
 logger = logging.getLogger(__name__)
 
 # log1p of a million counts is 13.8: fractions below this are most likely logarithms, not counts.
 _LARGEST_LOGARITHM = 20.0
+
+
+class CountSource(Protocol):
+    """Counts of ``S`` spots and ``F`` genes, on disk or in memory: what :class:`~molf_engine.data.count_file.CountFile` offers."""
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """``(S, F)``; zeros: there are no counts."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of the spots, as they are."""
+
+    @property
+    def genes(self) -> pd.DataFrame:
+        """``F`` rows, indexed by name."""
+
+    @property
+    def spatial(self) -> np.ndarray | None:
+        """``(S, 2)`` centres of the spots in level-0 pixels; none: there are none."""
+
+    def blocks(self) -> Iterator[tuple[int, scipy.sparse.csr_matrix]]:
+        """First spot and counts ``(B, F)``, float64, of each block, in order."""
+
+    def layer(self, name: str) -> np.ndarray | None:
+        """A dense layer ``(S, F)`` as float32, if there is one of that name."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,7 +63,7 @@ class Columns:
     """Unique names of the spots."""
     reference: Reference
     """Species of all genes of the file, those left out too."""
-    file: CountFile
+    file: CountSource
     keep: np.ndarray | None = None
     """``(F,)`` which genes of the file these are; none: all."""
 
@@ -76,7 +103,11 @@ def read_columns(section: Section, symbols: Literal["human_symbol"] | None = Non
     DataError
         If the file cannot be read, has no positions or no counts, or some of a file with two species cannot be counts.
     """
-    file = CountFile.open(section.st_path)
+    return columns_of(CountFile.open(section.st_path), section, symbols)
+
+
+def columns_of(file: CountSource, section: Section, symbols: Literal["human_symbol"] | None = None) -> Columns:
+    """The counts of a section from wherever they are kept; see :func:`read_columns`."""
     if 0 in file.shape:
         raise DataError(f"{section.id}: its file holds no counts (X is empty).")
     names = [str(name) for name in file.genes.index]
@@ -167,7 +198,7 @@ class _Check:
 _FRACTIONS = "fractions"
 
 
-def _positions(file: CountFile, section_id: str) -> np.ndarray:
+def _positions(file: CountSource, section_id: str) -> np.ndarray:
     if file.spatial is None:
         raise DataError(f'{section_id}: its file has no obsm["spatial"], the x and y of the spots in level-0 pixels.')
     positions = np.asarray(file.spatial, dtype=np.float64)
@@ -176,7 +207,7 @@ def _positions(file: CountFile, section_id: str) -> np.ndarray:
     return positions
 
 
-def _symbols(file: CountFile, section: Section, reference: Reference, symbols: str | None) -> list[str]:
+def _symbols(file: CountSource, section: Section, reference: Reference, symbols: str | None) -> list[str]:
     """Symbol of each column of the file; empty: none."""
     own = list(reference.symbols)
     if symbols is None:

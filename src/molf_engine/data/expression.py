@@ -104,7 +104,11 @@ def load_expression(
         If the file cannot be read, has no positions, holds NaN, negative or log-transformed values (genes named), no
         gene of the panel, or no spot with ``min_counts``.
     """
-    columns = read_columns(section, symbols)
+    return expression_of(read_columns(section, symbols), section, genes, min_counts)
+
+
+def expression_of(columns: Columns, section: Section, genes: tuple[str, ...], min_counts: float = 0) -> Expression:
+    """Counts on a panel, wherever they are kept; see :func:`load_expression`."""
     on_panel, aliases = _panel_columns(columns, genes, section)
     counts_log1p, total = _sums(columns, on_panel)
     kept = total >= min_counts

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,13 +10,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from molf_engine.data.counts import Columns, columns_of
-from molf_engine.data.expression import Expression, on_panel
+from molf_engine.data.expression import Expression, expression_of
 from molf_engine.data.sections import Section
 from molf_engine.errors import DataError
 from molf_engine.genes import orthologs, species_of
 
 if TYPE_CHECKING:
     import anndata
+    import pandas as pd
     import scipy.sparse
 
 
@@ -37,6 +39,41 @@ class Layout:
 
 
 @dataclass(frozen=True, eq=False)
+class InMemory:
+    """A :class:`~molf_engine.data.counts.CountSource` that has been read."""
+
+    counts: scipy.sparse.csr_matrix
+    names: tuple[str, ...]
+    genes: pd.DataFrame
+    spatial: np.ndarray | None
+
+    @classmethod
+    def of(cls, adata: anndata.AnnData) -> InMemory:
+        """The parts of an AnnData that are read of a file."""
+        import scipy.sparse
+
+        shape = (0, 0) if adata.X is None else adata.shape
+        counts = scipy.sparse.csr_matrix(shape if adata.X is None else adata.X, dtype=np.float64)
+        spatial = adata.obsm.get("spatial")
+        return cls(
+            counts, tuple(map(str, adata.obs_names)), adata.var, None if spatial is None else np.asarray(spatial)
+        )
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Spots and genes."""
+        return int(self.counts.shape[0]), int(self.counts.shape[1])
+
+    def blocks(self) -> Iterator[tuple[int, scipy.sparse.csr_matrix]]:
+        """All counts at once."""
+        yield 0, self.counts
+
+    def layer(self, name: str) -> np.ndarray | None:
+        """There is none: layers belong to simulated tissue."""
+        return None
+
+
+@dataclass(frozen=True, eq=False)
 class MeasuredSpots:
     """Counts of ``S`` spots of one section over all ``F`` genes of its file, of one species.
 
@@ -45,7 +82,9 @@ class MeasuredSpots:
     section
         Its id, and its patient and tissue where the file or the metadata beside it say them.
     columns
-        Counts, symbols, positions and names.
+        Symbols, positions and names.
+    counts
+        ``(S, F)`` float64 raw counts.
     layout
         Size of the spots.
     source
@@ -58,6 +97,7 @@ class MeasuredSpots:
 
     section: Section
     columns: Columns
+    counts: scipy.sparse.csr_matrix
     layout: Layout
     source: Path
     off_tissue: int = 0
@@ -70,11 +110,6 @@ class MeasuredSpots:
     def id(self) -> str:
         """Name of the section."""
         return self.section.id
-
-    @property
-    def counts(self) -> scipy.sparse.csr_matrix:
-        """``(S, F)`` float64 raw counts."""
-        return self.columns.counts
 
     @property
     def symbols(self) -> tuple[str, ...]:
@@ -123,7 +158,7 @@ class MeasuredSpots:
         columns = self.columns
         if columns.reference.kind == "mouse" and species_of(genes).kind == "human":
             columns = replace(columns, symbols=self._as_human())
-        return on_panel(columns, self.section, tuple(genes), min_counts)
+        return expression_of(columns, self.section, tuple(genes), min_counts)
 
     def _as_human(self) -> tuple[str, ...]:
         if self.human_symbols is not None:
@@ -148,6 +183,8 @@ def make_spots(adata: anndata.AnnData, section: Section, layout: Layout, source:
     DataError
         If there are no counts, positions or spots on tissue, or values that are no counts.
     """
+    import scipy.sparse
+
     off = 0
     if "in_tissue" in adata.obs:
         on_tissue = adata.obs["in_tissue"].to_numpy().astype(float) != 0
@@ -158,12 +195,14 @@ def make_spots(adata: anndata.AnnData, section: Section, layout: Layout, source:
                 "Detect the tissue again in Space Ranger, or choose the folder of another run."
             )
         adata = adata[on_tissue] if off else adata
-    columns = columns_of(adata, section)
+    columns = columns_of(InMemory.of(adata), section)
+    # Read once now: what cannot be counts is refused on opening, not when a score is asked for.
+    counts = scipy.sparse.vstack([block for _, block in columns.blocks()], format="csr")
     human = None
-    if "human_symbol" in adata.var and len(columns.symbols) == adata.n_vars:
+    if "human_symbol" in adata.var and columns.keep is None:
         given = adata.var["human_symbol"].astype(object)
         human = tuple("" if value is None or value != value else str(value) for value in given)
-    return MeasuredSpots(section, columns, layout, source, off, human)
+    return MeasuredSpots(section, columns, counts, layout, source, off, human)
 
 
 def nearest_distance(positions: np.ndarray) -> float:
