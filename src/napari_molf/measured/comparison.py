@@ -74,6 +74,11 @@ class Comparison(QObject):
         self.view, self.predicted = view, predicted
         self._read()
 
+    def pause(self) -> None:
+        """What is on the map now is no score that could have been measured."""
+        self.view, self.predicted, self.measured = None, None, None
+        self._reader.forget()
+
     @property
     def units(self) -> str:
         """Scale of what is on the map."""

@@ -25,7 +25,7 @@ Shown = Literal["both", "predicted", "measured"]
 _CHOICES: tuple[tuple[Shown, str, str], ...] = (
     ("both", "&both", "Measured spots over the predicted map."),
     ("predicted", "pre&diction", "The predicted map alone."),
-    ("measured", "mea&sured", "The measured spots alone."),
+    ("measured", "meas&ured", "The measured spots alone."),
 )
 IDLE = "Spots whose expression was measured on this slide: a Space Ranger folder, a HEST sample, AnnData, or ST tables."
 
@@ -71,18 +71,18 @@ class Controls(QWidget):
         self._score.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self._group = QButtonGroup(self)
         self.radios: dict[Shown, QRadioButton] = {}
-        self.swap = QPushButton("S&wap")
+        self.swap = QPushButton("Sw&ap")
         self.swap.setToolTip(f"Blink between prediction and measurement at the same places ({key.replace('-', '+')}).")
         self.same = QCheckBox("same &limits as the prediction")
         self.same.setChecked(True)
         self.same.setToolTip(
-            "On: one colour means one value on both. Off: the measured spots have limits of their own."
+            "On: one colour means one value on both. Off: the measured spots have limits, and a colour bar, of their own."
         )
-        self.predict = QPushButton("Predict at the s&pots")
+        self.predict = QPushButton("Pr&edict at the spots")
         self.predict.setToolTip(
             "Predict patches centred on the measured spots, in place of a grid: for an exact comparison."
         )
-        self.details = QPushButton("Sca&tter plot and table…")
+        self.details = QPushButton("S&catter plot and table…")
         self.details.setToolTip("Predicted against measured, and the correlation of every gene and Hallmark set.")
         self._lay_out(parent)
         self.offer(None)

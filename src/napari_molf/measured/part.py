@@ -213,11 +213,15 @@ class MeasuredPart(Part):
 
     def _on_shown(self, view: View, values: NDArray[np.floating]) -> None:
         # A difference is on another scale than any measurement.
-        if getattr(view, "minus", None) is None:
-            self.comparison.follow(view, values)
-        elif self.comparison.on is not None:
+        if getattr(view, "minus", None) is not None:
+            self.comparison.pause()
             self.spots.clear("measured")
-            self.controls.say_score(DIFFERENCE)
+            if self.comparison.on is not None:
+                self.controls.say_score(DIFFERENCE)
+            return
+        self.comparison.follow(view, values)
+        # A new score made its layer visible.
+        self._apply_shown()
 
     def _on_measured(self) -> None:
         on, view = self.comparison.on, self.comparison.view
@@ -332,8 +336,8 @@ class MeasuredPart(Part):
         if info is None or info.path != self._slide:
             self.desk.say(f"Choose the slide {opened.place.path.name} under Predict first: the spots lie on it.")
             return
-        spots = opened.spots
-        self.desk.ask_prediction(positions=spots.positions, names=spots.names)
+        positions, names = opened.on_image()
+        self.desk.ask_prediction(positions=positions, names=names)
 
     def _on_error(self, what: object, error: BaseException) -> None:
         self._tell()

@@ -47,6 +47,12 @@ class Opened:
     place: Place
     notes: tuple[str, ...]
 
+    def on_image(self) -> tuple[NDArray[np.floating], tuple[str, ...]]:
+        """(P, 2) centres x, y and names of the spots that lie on the image: only there can be predicted."""
+        positions, names = self.spots.positions, self.spots.names
+        inside = ((positions >= 0) & (positions < self.place.size)).all(axis=1)
+        return positions[inside], tuple(name for name, kept in zip(names, inside, strict=True) if kept)
+
 
 def open_spots(path: Path, positions: Path | None, place: Place) -> Opened:
     """Read measured spots and check that they lie on a slide.
