@@ -117,8 +117,8 @@ class Desk(QObject):
         """Close every panel: the dock goes."""
         for panel in list(self._panels.values()):
             panel.stop()
-            # A window that closes has taken its docks with it.
-            with suppress(AttributeError, RuntimeError):
+            # A window that closes has let go of its docks already: napari raises what it happens to miss first.
+            with suppress(AttributeError, LookupError, RuntimeError):
                 self.viewer.window.remove_dock_widget(panel)
         self._panels.clear()
 

@@ -51,7 +51,7 @@ class Opened:
         """(P, 2) centres x, y and names of the spots that lie on the image: only there can be predicted."""
         positions, names = self.spots.positions, self.spots.names
         inside = ((positions >= 0) & (positions < self.place.size)).all(axis=1)
-        return positions[inside], tuple(name for name, kept in zip(names, inside, strict=True) if kept)
+        return positions[inside], tuple(name for name, kept in zip(names, inside.tolist(), strict=True) if kept)
 
 
 def open_spots(path: Path, positions: Path | None, place: Place) -> Opened:
