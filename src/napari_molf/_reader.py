@@ -85,6 +85,29 @@ def read_result(path: str) -> list[LayerData]:
     return result_layer_data(read_prediction(Path(path)), Path(path), current_viewer())
 
 
+def get_session_reader(path: str | Sequence[str]) -> Reader | None:
+    """Reader for the folder of a session, or none for any other."""
+    if not isinstance(path, str):
+        return None
+    from napari_molf.sessions.folder import is_session
+
+    return read_session if is_session(Path(path)) else None
+
+
+def read_session(path: str) -> list[LayerData]:
+    """Open a session: its slides, predictions and shapes.  The dock, if it is open, sets the view.
+
+    Raises
+    ------
+    MolfError
+        If the session is damaged or of an unknown version; napari shows the message.
+    """
+    from napari_molf.sessions import folder
+
+    show_scale_bar()
+    return folder.read_session(Path(path))
+
+
 def is_saved_prediction(path: Path) -> bool:
     """Whether a file or folder is one of our predictions, by its content."""
     suffix = path.suffix.lower()

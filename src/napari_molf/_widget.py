@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import uuid
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
 from qtpy.QtCore import QEvent, Qt, QTimer
 from qtpy.QtGui import QShowEvent
 from qtpy.QtWidgets import (
@@ -22,25 +20,26 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_molf.core.compat import colour_bar, scale_bar
-from napari_molf.core.layers import Placement, ResultLayers
-from napari_molf.core.maps import PatchMap, robust_limits, wider_limits
+from napari_molf.batch.part import QueuePart
+from napari_molf.core.compat import scale_bar
 from napari_molf.core.run import Run
 from napari_molf.core.saved import result_in
-from napari_molf.core.scores import Score
 from napari_molf.core.slide_layer import SlideInfo
 from napari_molf.desk.background import Newest, sentence
-from napari_molf.desk.desk import Desk
+from napari_molf.desk.desk import Desk, Outcome
 from napari_molf.desk.part import Part
 from napari_molf.desk.presenter import Presenter, View
 from napari_molf.desk.sections import Section, dock_style, list_style, put_in_tab_order
+from napari_molf.desk.view import look_at
 from napari_molf.experts.panel import ExpertPanel
 from napari_molf.measured.part import MeasuredPart
 from napari_molf.predict import models
-from napari_molf.predict.jobs import PredictionRunner
+from napari_molf.predict.live import LivePrediction
 from napari_molf.predict.progress_row import PredictRow
 from napari_molf.predict.settings_form import SettingsForm
 from napari_molf.regions.layer import add_regions_layer
+from napari_molf.sessions.part import SessionPart
+from napari_molf.sessions.session import Session, session_in
 from napari_molf.show.help import HelpButton
 from napari_molf.show.panel import ShowPanel
 from napari_molf.show.readout import Readout
@@ -50,12 +49,14 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from typing import Any
 
+    import numpy as np
     from napari.layers import Layer
     from napari.viewer import Viewer
 
     from molf_engine.bundle import Bundle
+    from napari_molf.core.request import Request
 
-PARTS: tuple[type[Part], ...] = (MeasuredPart,)
+PARTS: tuple[type[Part], ...] = (MeasuredPart, QueuePart, SessionPart)
 """Sections below Experts, in the order in which they stand in the dock."""
 
 
@@ -71,20 +72,18 @@ class PredictWidget(QWidget):
     def __init__(self, napari_viewer: Viewer, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._viewer = napari_viewer
-        self._slide_layer: Layer | None = None
-        self._pending: ResultLayers | None = None
-        self._pending_id = ""
-        self._filling_limits: tuple[float, float] | None = None
         self._stopped = False
 
         self.presenter = Presenter(napari_viewer, self)
         self.desk = Desk(napari_viewer, self.presenter, self)
-        self.runner = PredictionRunner(self)
+        self.live = LivePrediction(napari_viewer, self.presenter, self)
         self._lister = Newest(self)
         self._opener = Newest(self)
         self._saver = Newest(self)
 
         self.form = SettingsForm(napari_viewer)
+        self.desk.request_for = self.form.request_for
+        self.desk.start_prediction = self.start_prediction
         self.row = PredictRow()
         self.readout = Readout(napari_viewer, self.presenter)
         self.show_panel = ShowPanel(self.readout)
@@ -150,13 +149,13 @@ class PredictWidget(QWidget):
         self.desk.said.connect(self.row.say)
         self.desk.prediction_wanted.connect(self._on_prediction_wanted)
         self.row.predict_pressed.connect(self.predict)
-        self.row.cancel_pressed.connect(self.runner.cancel)
-        self.runner.progressed.connect(self.row.show_progress)
-        self.runner.started.connect(self._on_started)
-        self.runner.filled.connect(self._on_filled)
-        self.runner.finished.connect(self._on_finished)
-        self.runner.failed.connect(self._on_failed)
-        self.runner.cancelled.connect(self._on_cancelled)
+        self.row.cancel_pressed.connect(self.live.cancel)
+        self.live.runner.progressed.connect(self.row.show_progress)
+        self.live.began.connect(self._on_began)
+        self.live.ended.connect(self._on_ended)
+        self.live.began.connect(self.desk.prediction_began)
+        self.live.runner.progressed.connect(self.desk.prediction_progressed)
+        self.live.ended.connect(self.desk.prediction_ended)
         self.presenter.run_changed.connect(self._on_run)
         self.presenter.run_changed.connect(self.readout.clear_reading)
         self.presenter.shown.connect(self._on_shown)
@@ -198,7 +197,7 @@ class PredictWidget(QWidget):
         """
         from molf_engine.errors import MissingScaleError, MolfError
 
-        if self.runner.running:
+        if self.live.running:
             return
         self.row.say(None)
         try:
@@ -210,71 +209,47 @@ class PredictWidget(QWidget):
             return
         bundle = self.form.bundle
         assert bundle is not None  # request() has checked it
-        self._slide_layer = self.form.layer
-        self._pending, self._pending_id, self._filling_limits = None, uuid.uuid4().hex, None
-        self.runner.start(request, bundle, self.presenter.score)
-        self.row.set_running(True)
-        self.form.enabled = False
-        self.row.cancel.setFocus(Qt.FocusReason.OtherFocusReason)
+        self.live.start(request, bundle, self.form.layer)
 
     def _on_prediction_wanted(self, changes: Mapping[str, Any]) -> None:
-        if self.runner.running:
+        if self.live.running:
             self.row.say("A prediction is being made already. Wait until it is done, or cancel it.")
             return
         self.predict(changes)
 
-    def _on_started(self, patches: PatchMap) -> None:
-        slide_layer = self._open_slide_layer()
-        info = self.form.info
-        if info is not None:
-            self.presenter.hide_runs_of(info.path)
-        self._pending = ResultLayers(self._viewer, self._pending_id, patches, Placement(slide_layer))
-        layer = self._pending.show_score(np.full(len(patches), np.nan), "Prediction on its way", (0.0, 1.0))
-        colour_bar(layer).visible = False
+    def start_prediction(self, request: Request, slide_layer: Layer) -> None:
+        """Start exactly this prediction.
 
-    def _on_filled(self, score: Score, values: np.ndarray) -> None:
-        if self._pending is not None:
-            self._filling_limits = wider_limits(self._filling_limits, robust_limits(values))
-            self._pending.update_score(values, self._filling_limits)
-            layer = self._pending.layer("score")
-            name = f"{score.name} · on its way"
-            if layer is not None and layer.name != name:
-                layer.name = name
-                colour_bar(layer).visible = True
+        Raises
+        ------
+        MolfError
+            If one is being made already, or the form does not know the model.
+        """
+        from molf_engine.errors import BundleError, MolfError
 
-    def _on_finished(self, run: Run) -> None:
-        run = replace(run, id=self._pending_id)
-        slide_layer = self._open_slide_layer()
-        self._pending = None
-        self._at_rest()
-        self.presenter.add_run(run, slide_layer)
-        # Until the pointer moves, napari's status line would go on about the unfinished map.
-        self._viewer.status = f"Prediction done: {len(run.patches):,} patches"
-        self.show_panel.search.select_text()
+        bundle = self.form.model_at(request.model)
+        if bundle is None:
+            raise BundleError(f"The model in {request.model} is not open. Choose it under Model.")
+        if self.live.running:
+            raise MolfError("A prediction is being made already. Wait until it is done, or cancel it.")
+        self.row.say(None)
+        self.live.start(request, bundle, slide_layer)
 
-    def _on_cancelled(self) -> None:
-        self._drop_pending()
-        self._at_rest()
+    def _on_began(self, request: Request) -> None:
+        self.row.set_running(True)
+        self.form.enabled = False
+        self.row.cancel.setFocus(Qt.FocusReason.OtherFocusReason)
 
-    def _on_failed(self, message: str) -> None:
+    def _on_ended(self, outcome: Outcome) -> None:
         from napari.utils.notifications import show_error
 
-        self._drop_pending()
-        self._at_rest()
-        self.row.say(message)
-        show_error(message)
-
-    def _drop_pending(self) -> None:
-        pending, self._pending = self._pending, None
-        if pending is not None:
-            pending.remove()
-
-    def _at_rest(self) -> None:
         self.form.enabled = True
         self.row.set_running(False)
-
-    def _open_slide_layer(self) -> Layer | None:
-        return self._slide_layer if self._slide_layer in self._viewer.layers else None
+        if outcome.run is not None:
+            self.show_panel.search.select_text()
+        elif outcome.error is not None:
+            self.row.say(outcome.error)
+            show_error(outcome.error)
 
     # -- showing ---------------------------------------------------------------------------------------------
 
@@ -307,7 +282,27 @@ class PredictWidget(QWidget):
         self.form.refresh_slides()
 
     def _on_inserted(self, event: object) -> None:
-        self._adopt([event.value])  # type: ignore[attr-defined]
+        layer: Layer = event.value  # type: ignore[attr-defined]
+        self._adopt([layer])
+        session = session_in(layer)
+        if session is not None:
+            self._restore(session)
+
+    def _restore(self, session: Session) -> None:
+        """Show of a session that was opened what was shown when it was saved."""
+        if session.missing:
+            self.row.say(f"Not found, or not the same slide any more: {', '.join(session.missing)}.")
+        view = session.view
+        if view is None or session.current is None or not self.presenter.switch_to(session.current):
+            return
+        self.show_panel.set_view(view)
+        self.presenter.relative, self.presenter.guidance = view.relative, view.guidance
+        self.presenter.set_opacity(view.opacity)
+        self.presenter.show(view.score, limits=view.limits)
+        if view.routing is not None:
+            self.experts.which.setCurrentIndex(view.expert)
+            self.presenter.show_routing(view.routing, view.expert)
+        look_at(self._viewer, view)
 
     def _on_active(self, event: object) -> None:
         layer: Layer | None = event.value  # type: ignore[attr-defined]
@@ -388,7 +383,7 @@ class PredictWidget(QWidget):
         if self._stopped:
             return
         self._stopped = True
-        self.runner.stop()
+        self.live.stop()
         self.presenter.stop()
         for background in (self._lister, self._opener, self._saver):
             background.stop()

@@ -77,6 +77,16 @@ class Run:
             "Choose its folder under Model."
         )
 
+    def asks_the_same_as(self, other: Run) -> bool:
+        """Whether another prediction is of the same patches of the same slide, by the same model for the same cancer code."""
+        mine, theirs = self.scores.adata.uns["molf"], other.scores.adata.uns["molf"]
+        keys = ("weights_hash", "cancer_code", "estimate")
+        return (
+            self.slide_path == other.slide_path
+            and all(str(mine[key]) == str(theirs[key]) for key in keys)
+            and np.array_equal(self.patches.positions, other.patches.positions)
+        )
+
     @property
     def unfamiliar(self) -> int:
         """How many patches look unlike the training slides."""

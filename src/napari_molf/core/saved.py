@@ -46,7 +46,7 @@ def _under(run: Run, viewer: ViewerModel | None) -> list[FullLayerData]:
     infos = [slide_info(layer) for layer in viewer.layers] if viewer is not None else []
     if any(info is not None and info.path == run.slide_path for info in infos):
         return []
-    return [_slide(run) or _thumbnail(run)]
+    return [_slide(run) or thumbnail_layer_data(run)]
 
 
 def _slide(run: Run) -> FullLayerData | None:
@@ -73,7 +73,8 @@ def _slide(run: Run) -> FullLayerData | None:
     return slide_layer_data(slide)
 
 
-def _thumbnail(run: Run) -> FullLayerData:
+def thumbnail_layer_data(run: Run) -> FullLayerData:
+    """The small picture of its slide that a prediction carries, as a layer at the slide's place."""
     entry = run.scores.adata.uns["spatial"][run.slide_name]
     image = np.asarray(entry["images"]["hires"])
     # One thumbnail pixel is so many level-0 pixels; its centre lies in the middle of them.

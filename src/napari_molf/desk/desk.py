@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from qtpy.QtCore import QObject, Signal
@@ -15,12 +16,32 @@ if TYPE_CHECKING:
     from napari.viewer import Viewer
 
     from molf_engine.bundle import Bundle
+    from napari_molf.core.request import Request
     from napari_molf.core.run import Run
     from napari_molf.core.slide_layer import SlideInfo
     from napari_molf.desk.presenter import Presenter
 
 Area = Literal["left", "right", "top", "bottom"]
 PanelT = TypeVar("PanelT", bound=Panel)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a prediction ended.  With neither ``run`` nor ``error`` it was cancelled."""
+
+    request: Request
+    run: Run | None = None
+    error: str | None = None
+
+
+def _no_form(layer: Layer) -> Request:
+    from molf_engine.errors import BundleError
+
+    raise BundleError("No model is chosen. Choose one under Model.")
+
+
+def _no_start(request: Request, layer: Layer) -> None:
+    _no_form(layer)
 
 
 class Desk(QObject):
@@ -38,13 +59,22 @@ class Desk(QObject):
     said(object)
         A sentence for the user that stays in sight until the next one; none takes it back.
     prediction_wanted(object)
-        A section wants a prediction: changes, a mapping, to the :class:`~napari_molf.predict.request.Request` of the form.
+        A section wants a prediction: changes, a mapping, to the :class:`~napari_molf.core.request.Request` of the form.
+    prediction_began(object)
+        A prediction is being made: its request.
+    prediction_progressed(object, object)
+        A ``Progress`` and the rate in units per second, or none.
+    prediction_ended(object)
+        An :class:`Outcome`; its run is on show by then.
     chosen()
         Another model or another slide was chosen, or more became known of the slide.
     """
 
     said = Signal(object)
     prediction_wanted = Signal(object)
+    prediction_began = Signal(object)
+    prediction_progressed = Signal(object, object)
+    prediction_ended = Signal(object)
     chosen = Signal()
 
     def __init__(self, viewer: Viewer, presenter: Presenter, parent: QObject | None = None) -> None:
@@ -57,6 +87,14 @@ class Desk(QObject):
         """The slide that the form names."""
         self.info: SlideInfo | None = None
         """What is known of that slide."""
+        self.request_for: Callable[[Layer], Request] = _no_form
+        """The request for the whole tissue of a slide's layer, with the form's model and code; raises ``MolfError``."""
+        self.start_prediction: Callable[[Request, Layer], None] = _no_start
+        """Make exactly this prediction of a slide's layer; raises ``MolfError`` while another one is being made."""
+        self.predicting = False
+        """Whether a prediction is being made."""
+        self.prediction_began.connect(self._on_began)
+        self.prediction_ended.connect(self._on_ended)
         self._panels: dict[str, Panel] = {}
 
     @property
@@ -121,6 +159,12 @@ class Desk(QObject):
             with suppress(AttributeError, LookupError, RuntimeError):
                 self.viewer.window.remove_dock_widget(panel)
         self._panels.clear()
+
+    def _on_began(self, request: Request) -> None:
+        self.predicting = True
+
+    def _on_ended(self, outcome: Outcome) -> None:
+        self.predicting = False
 
     def _on_panel_closed(self) -> None:
         gone = self.sender()

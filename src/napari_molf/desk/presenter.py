@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,7 @@ from napari_molf.core.palette import MAX_EXPERTS, expert_name
 from napari_molf.core.run import Run
 from napari_molf.core.scores import Score
 from napari_molf.core.slide_layer import slide_info
+from napari_molf.core.view_state import Routing
 from napari_molf.desk.background import Newest, sentence
 
 if TYPE_CHECKING:
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from napari.layers import Layer
 
 SETTLED_MS = 300
-Routing = Literal["expert", "weight", "entropy"]
 
 
 @dataclass(frozen=True)
@@ -68,6 +68,8 @@ class Presenter(QObject):
         self.relative = False
         self.values: NDArray[np.floating] | None = None
         self._role: Role = "score"
+        self.expert = 0
+        """Whose weight is shown, if one is, counted from 0."""
         self._fit_pending = False
         self._opacity = 0.7
         self._decoder = Newest(self)
@@ -81,6 +83,16 @@ class Presenter(QObject):
     def run(self) -> Run | None:
         """The run whose scores are offered."""
         return self._runs[self._current][0] if self._current in self._runs else None
+
+    @property
+    def routing(self) -> Routing | None:
+        """The map of the experts that is shown instead of the score."""
+        return None if self._role == "score" else self._role
+
+    @property
+    def opacity(self) -> float:
+        """Opacity, 0 to 1, of the maps."""
+        return self._opacity
 
     @property
     def layers(self) -> ResultLayers | None:
@@ -99,6 +111,7 @@ class Presenter(QObject):
         layers
             Layers that exist already.
         """
+        self._replace(run)
         layers = layers or ResultLayers(self._viewer, run.id, run.patches, Placement(slide_layer))
         layers.opacity = self._opacity
         layers.show_colour_bars()
@@ -107,6 +120,20 @@ class Presenter(QObject):
             self._current = None
         self._runs[run.id] = (run, layers)
         self.switch_to(run.id)
+
+    def _replace(self, run: Run) -> None:
+        """Take away what the same question was answered before, and forget predictions whose every layer the user has deleted."""
+        for known, layers in list(self._runs.values()):
+            if known.id == run.id:
+                continue
+            if known.asks_the_same_as(run):
+                layers.remove()
+            if not layers.all():
+                del self._runs[known.id]
+
+    def runs_on_show(self) -> tuple[Run, ...]:
+        """Every run that still has a layer, in the order in which they came."""
+        return tuple(run for run, layers in self._runs.values() if layers.all())
 
     def hide_runs_of(self, slide_path: Path, but: str | None = None) -> None:
         """Hide what is shown of a slide, before something new covers it."""
@@ -145,11 +172,11 @@ class Presenter(QObject):
 
     # -- the score -------------------------------------------------------------------------------------------
 
-    def show(self, score: Score) -> None:
-        """Show a score, with colour limits of its own, in place of the map of the experts."""
+    def show(self, score: Score, limits: tuple[float, float] | None = None) -> None:
+        """Show a score in place of the map of the experts, with ``limits`` or, if there are none, colour limits of its own."""
         self.score = score
         self._look_at("score")
-        self._ask(fit=True)
+        self._ask(fit=True, limits=limits)
 
     def set_guidance(self, guidance: float) -> None:
         """Change the guidance scale; the colour limits stay, so that the eye can compare."""
@@ -161,7 +188,7 @@ class Presenter(QObject):
         self.relative = relative
         self._ask(fit=True)
 
-    def _ask(self, *, fit: bool) -> None:
+    def _ask(self, *, fit: bool, limits: tuple[float, float] | None = None) -> None:
         run, score = self.run, self.score
         if run is None or score is None:
             return
@@ -173,7 +200,7 @@ class Presenter(QObject):
 
         def decode() -> tuple[NDArray[np.floating], tuple[float, float] | None]:
             values = scores.values(view.score, view.guidance, relative=view.relative)
-            return values, robust_limits(values) if view.fit else None
+            return values, (limits or robust_limits(values)) if view.fit else None
 
         self._decoder.ask(view, decode)
 
@@ -229,6 +256,7 @@ class Presenter(QObject):
         if run is None or layers is None:
             return
         scores = run.scores
+        self.expert = expert
         if kind == "expert" and self.can_show_top_expert():
             layers.show_experts(scores.top_expert, scores.routing.shape[1], f"Top expert · {run.model}")
         elif kind == "weight":

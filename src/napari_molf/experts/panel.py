@@ -14,7 +14,7 @@ from napari_molf.core.palette import EXPERT_COLOURS, MAX_EXPERTS, expert_name
 
 if TYPE_CHECKING:
     from napari_molf.core.run import Run
-    from napari_molf.desk.presenter import Routing
+    from napari_molf.core.view_state import Routing
 
 
 def shares(top_expert: np.ndarray, count: int) -> np.ndarray:

@@ -14,6 +14,7 @@ from napari_molf.show.search import Entry, ScoreSearch
 
 if TYPE_CHECKING:
     from napari_molf.core.run import Run
+    from napari_molf.core.view_state import ViewState
 
 
 def entries_of(run: Run) -> list[Entry]:
@@ -120,6 +121,13 @@ class ShowPanel(QWidget):
         """Choose a scale without speaking."""
         with QSignalBlocker(self.relative), QSignalBlocker(self.expression):
             (self.relative if relative else self.expression).setChecked(True)
+
+    def set_view(self, view: ViewState) -> None:
+        """Set every control to a view without speaking."""
+        self.set_relative(view.relative)
+        self.guidance.set_value(view.guidance)
+        with QSignalBlocker(self.opacity):
+            self.opacity.setValue(round(100 * view.opacity))
 
     def _on_opacity(self, value: int) -> None:
         self.opacity_changed.emit(value / 100)

@@ -116,6 +116,7 @@ def test_a_second_run_on_the_slide_hides_the_first_and_selecting_a_layer_brings_
     qtbot, model, presenter, shown
 ) -> None:
     first, second = fake_run(), replace(fake_run(), id="second", model="other")
+    second.scores.adata.uns["molf"]["weights_hash"] = "2" * 64
     presenter.add_run(first, None)
     presenter.show(EPCAM)
     wait_for(qtbot, shown, 1)
@@ -130,6 +131,15 @@ def test_a_second_run_on_the_slide_hides_the_first_and_selecting_a_layer_brings_
     assert presenter.run is first and changed == [first]
     presenter.follow(None)
     assert presenter.run is first
+
+
+def test_the_same_question_asked_again_takes_the_place_of_its_former_answer(qtbot, model, presenter, shown) -> None:
+    for number in (1, 2):
+        presenter.add_run(fake_run(), None)
+        presenter.show(EPCAM)
+        wait_for(qtbot, shown, number)
+    assert [run_of(layer) for layer in model.layers] == [presenter.run.id]
+    assert presenter.runs_on_show() == (presenter.run,)
 
 
 def test_expert_maps_stand_in_for_the_score_one_at_a_time(qtbot, model, presenter, shown) -> None:
