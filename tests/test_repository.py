@@ -33,7 +33,7 @@ FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
 VIEWER_FLOORS = (
     {"core"},
     {"desk"},
-    {"predict", "show", "trust", "experts", "regions", "compare", "batch", "sessions"},
+    {"predict", "show", "trust", "experts", "regions", "compare", "batch", "sessions", "measured"},
 )
 VIEWER_FLOOR = {room: number for number, rooms in enumerate(VIEWER_FLOORS) for room in rooms}
 SCREEN = {"napari", "napari_molf", "qtpy", "PyQt5", "PyQt6", "PySide6", "magicgui", "superqt", "vispy", "npe2"}

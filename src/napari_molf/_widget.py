@@ -36,6 +36,7 @@ from napari_molf.desk.presenter import Presenter, View
 from napari_molf.desk.sections import Section, dock_style, list_style, put_in_tab_order
 from napari_molf.desk.view import look_at
 from napari_molf.experts.panel import ExpertPanel
+from napari_molf.measured.part import MeasuredPart
 from napari_molf.predict import models
 from napari_molf.predict.live import LivePrediction
 from napari_molf.predict.progress_row import PredictRow
@@ -61,7 +62,7 @@ if TYPE_CHECKING:
     from molf_engine.bundle import Bundle
     from napari_molf.core.request import Request
 
-PARTS: tuple[type[Part], ...] = (Compare, QueuePart, SessionPart)
+PARTS: tuple[type[Part], ...] = (Compare, MeasuredPart, QueuePart, SessionPart)
 """Sections below Experts, in the order in which they stand in the dock."""
 
 
