@@ -87,7 +87,7 @@ class PredictWidget(QWidget):
         self.row = PredictRow()
         self.readout = Readout(napari_viewer, self.presenter)
         self.show_panel = ShowPanel(self.readout)
-        self.experts = ExpertPanel()
+        self.experts = ExpertPanel(self.desk)
         self.card = CardPanel()
         self.parts: tuple[Part, ...] = tuple(part(self.desk) for part in PARTS)
         self._build()
@@ -392,6 +392,7 @@ class PredictWidget(QWidget):
         for background in (self._lister, self._opener, self._saver):
             background.stop()
         self.readout.stop()
+        self.experts.stop()
         for part in self.parts:
             part.stop()
         self.desk.close_panels()

@@ -1,6 +1,6 @@
 """The one place that turns a prediction into layers.  Works on a ``ViewerModel``: no Qt.
 
-A run owns at most one layer per thing to look at: the score, the top expert, one expert's weight, the entropy.  Changing what is
+A run owns at most one layer per thing to look at: the score, the top expert, one expert's weight or load, the entropy.  Changing what is
 shown changes the data of that layer.  Layers are known by the run's id in their metadata, never by name or place, so that users may
 rename, reorder and delete them at any time.
 """
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from napari.components import ViewerModel
     from napari.layers import Layer
 
-Role = Literal["score", "expert", "weight", "entropy"]
+Role = Literal["score", "expert", "weight", "load", "entropy"]
 METADATA_KEY = "molf_run"
-_COLOURMAPS: Mapping[Role, str] = {"score": "viridis", "weight": "cividis", "entropy": "cividis"}
+_COLOURMAPS: Mapping[Role, str] = {"score": "viridis", "weight": "cividis", "load": "cividis", "entropy": "cividis"}
 
 
 class Placement:
@@ -114,6 +114,10 @@ class ResultLayers:
     def show_weight(self, weights: ArrayLike, name: str) -> Layer:
         """Show the (P,) weight of one expert, 0 to 1."""
         return self._show("weight", weights, name, (0.0, 1.0))
+
+    def show_load(self, load: ArrayLike, name: str) -> Layer:
+        """Show the (P,) share of the patches around each that use one expert, 0 to 1."""
+        return self._show("load", load, name, (0.0, 1.0))
 
     def show_entropy(self, entropy: ArrayLike, name: str) -> Layer:
         """Show how undecided the gate was, 0 to 1."""

@@ -60,7 +60,7 @@ def test_what_no_legend_can_show_is_refused(text: str) -> None:
 
 
 def test_scripts_that_need_joiners_can_be_written() -> None:
-    assert clean_name("بافت\u200cها") == "بافت\u200cها"
+    assert clean_name("می\u200cروم") == "می\u200cروم"
     assert clean_name("e\u0301pithelium") == "épithelium"
 
 
@@ -87,11 +87,15 @@ def test_an_expert_that_the_model_lacks_is_refused() -> None:
         b"[1, 2]",
         b"[" * 100_000,
         b'{"format": "molf-expert-names", "schema_version": 1, "weights_hash": "' + b"a" * 64 + b'", "names": [1]}',
-        b'{"format": "molf-expert-names", "schema_version": 1, "weights_hash": "' + b"a" * 64 + b'", "names": {"E1": 7}}',
+        b'{"format": "molf-expert-names", "schema_version": 1, "weights_hash": "'
+        + b"a" * 64
+        + b'", "names": {"E1": 7}}',
         b'{"format": "molf-expert-names", "schema_version": 1, "weights_hash": "'
         + b"a" * 64
         + b'", "names": {"E1": "x", "E1": "y"}}',
-        b'{"format": "molf-expert-names", "schema_version": 1, "weights_hash": "' + b"a" * 64 + b'", "names": {"E99": "x"}}',
+        b'{"format": "molf-expert-names", "schema_version": 1, "weights_hash": "'
+        + b"a" * 64
+        + b'", "names": {"E99": "x"}}',
         b'{"x": "' + b"x" * 2**20 + b'"}',
     ],
 )
