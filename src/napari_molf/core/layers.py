@@ -14,13 +14,14 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from napari_molf.core.maps import PatchMap
-from napari_molf.core.palette import EXPERT_COLOURS, MAX_EXPERTS
+from napari_molf.core.numbers import number_places
+from napari_molf.core.palette import EXPERT_COLOURS, MAX_EXPERTS, ink_on
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
     from napari.layers import Layer
 
-Role = Literal["score", "expert", "weight", "load", "entropy"]
+Role = Literal["score", "expert", "weight", "load", "entropy", "numbers"]
 METADATA_KEY = "molf_run"
 _COLOURMAPS: Mapping[Role, str] = {"score": "viridis", "weight": "cividis", "load": "cividis", "entropy": "cividis"}
 
@@ -102,8 +103,9 @@ class ResultLayers:
 
     def show_only(self, role: Role) -> None:
         """Hide every map of this run but one: colours that lie on each other can be read by nobody."""
+        shown = (role, "numbers") if role == "expert" else (role,)
         for layer in self.all():
-            layer.visible = role_of(layer) == role
+            layer.visible = role_of(layer) in shown
 
     def update_score(self, values: ArrayLike, limits: tuple[float, float] | None = None) -> None:
         """Change the values of the score layer while a map fills; a layer that the user deleted stays deleted."""
@@ -124,7 +126,7 @@ class ResultLayers:
         return self._show("entropy", entropy, name, (0.0, 1.0))
 
     def show_experts(self, experts: NDArray[np.integer], count: int, name: str) -> Layer:
-        """Show the (P,) top expert, counted from 0, in one colour each.
+        """Show the (P,) top expert, counted from 0, in one colour each, with its number on every larger area.
 
         Raises
         ------
@@ -146,13 +148,33 @@ class ResultLayers:
 
         colours: dict[int | None, Any] = {None: "transparent", 0: "transparent"}
         colours.update({expert + 1: EXPERT_COLOURS[expert] for expert in range(count)})
-        return self._viewer.add_labels(
+        layer = self._viewer.add_labels(
             self._patches.labels(experts),
             colormap=DirectLabelColormap(color_dict=colours),
             name=name,
             opacity=self.opacity,
             blending="translucent",
             **self._world("expert"),
+        )
+        self._add_numbers(number_places(self._patches.labels(experts)))
+        self._viewer.layers.selection.active = layer
+        return layer
+
+    def _add_numbers(self, places: list[tuple[int, int, int]]) -> None:
+        """Colour is not the only carrier: (row, column, expert counted from 1) as text, in the cells of the map itself."""
+        if not places:
+            return
+        self._viewer.add_points(
+            [(row, col) for row, col, _ in places],
+            name="Numbers of experts",
+            size=0.01,
+            opacity=1.0,
+            text={
+                "string": {"array": [str(expert) for *_, expert in places]},
+                "color": {"array": [ink_on(EXPERT_COLOURS[expert - 1]) for *_, expert in places]},
+                "size": 10,
+            },
+            **self._world("numbers"),
         )
 
     def show_colour_bars(self) -> None:
@@ -166,7 +188,8 @@ class ResultLayers:
         """Opacity, 0 to 1, of every layer of this run."""
         self.opacity = opacity
         for layer in self.all():
-            layer.opacity = opacity
+            if role_of(layer) != "numbers":
+                layer.opacity = opacity
 
     def remove(self) -> None:
         """Take every layer of this run away."""

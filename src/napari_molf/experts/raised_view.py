@@ -80,6 +80,7 @@ class RaisedView(QWidget):
         self.save = QPushButton("Save CS&V…")
         self.save.setToolTip("Write every gene and Hallmark of all experts to a file.")
         self._work = Newest(self)
+        self._saver = Newest(self)
         self._build()
 
         self.kind.currentIndexChanged.connect(self._show)
@@ -92,6 +93,8 @@ class RaisedView(QWidget):
             tree.itemActivated.connect(self._on_row)
         self._work.done.connect(self._on_done)
         self._work.failed.connect(self._on_failed)
+        self._saver.done.connect(self._on_saved)
+        self._saver.failed.connect(self._on_not_saved)
 
     def _build(self) -> None:
         settings = QHBoxLayout()
@@ -126,6 +129,7 @@ class RaisedView(QWidget):
     def stop(self) -> None:
         """Compute nothing any more."""
         self._work.stop()
+        self._saver.stop()
 
     def _ask(self, *_: object) -> None:
         self.raised = None
@@ -177,22 +181,29 @@ class RaisedView(QWidget):
             clipboard.setText(as_table(self._run, self.raised, [self._expert], delimiter="\t"))
 
     def _on_save(self) -> None:
-        from molf_engine.errors import MolfError
-        from molf_engine.files import atomic_path
-
         run, raised = self._run, self.raised
         if run is None or raised is None:
             return
         path, _ = QFileDialog.getSaveFileName(
             self, "Save differences", f"{run.slide_name}-experts.csv", "Table (*.csv)"
         )
-        if not path:
-            return
-        try:
-            with atomic_path(Path(path)) as beside:
-                beside.write_text(as_table(run, raised), encoding="utf-8")
-        except MolfError as error:
-            self.desk.say(str(error))
+        if path:
+            self._saver.ask(path, partial(_write, Path(path), run, raised))
+
+    def _on_saved(self, path: str, _: None) -> None:
+        from napari.utils.notifications import show_info
+
+        show_info(f"Saved {path}")
+
+    def _on_not_saved(self, path: str, error: BaseException) -> None:
+        self.desk.say(sentence(error))
+
+
+def _write(path: Path, run: Run, raised: Raised) -> None:
+    from molf_engine.files import atomic_path
+
+    with atomic_path(path) as beside:
+        beside.write_text(as_table(run, raised), encoding="utf-8")
 
 
 def _list(title: str) -> QTreeWidget:

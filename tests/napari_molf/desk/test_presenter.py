@@ -202,3 +202,23 @@ def test_a_score_that_the_next_model_does_not_have_is_forgotten(presenter) -> No
 def test_the_fakes_agree_with_each_other() -> None:
     assert fake_bundle().config.guidance == fake_run().guidance
     assert isinstance(fake_run().scores._guided, FakeGuided)
+
+
+def test_a_new_name_of_an_expert_is_known_to_every_run_of_its_model_and_to_no_other(presenter) -> None:
+    first, second, other = fake_run(), fake_run(), fake_run()
+    other.scores.adata.uns["molf"]["weights_hash"] = "2" * 64
+    for run in (first, second, other):
+        presenter.add_run(run, None)
+    presenter.switch_to(first.id)
+    presenter.name_experts({1: "stroma"})
+    assert first.expert_names == second.expert_names == ("E1", "stroma", "E3")
+    assert other.expert_names == ("E1", "E2", "E3")
+
+
+def test_the_load_of_an_expert_is_a_map_of_its_own(model, presenter) -> None:
+    run = fake_run()
+    presenter.add_run(run, None)
+    presenter.show_routing("load", 1)
+    (layer,) = model.layers
+    assert layer.name == "Load of E2 · fake" and layer.contrast_limits == [0, 1]
+    assert np.isfinite(layer.data).sum() == len(run.patches)
