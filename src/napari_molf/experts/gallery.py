@@ -104,7 +104,7 @@ class GalleryPanel(Panel):
         self.count.setSingleStep(6)
         self.count.setAccessibleName("How many patches")
         self.count.setToolTip("How many patches are shown, those with the highest gate logit first.")
-        self.spread = QCheckBox("&spread over the slide")
+        self.spread = QCheckBox("sprea&d over the slide")
         self.spread.setToolTip("Keep patches apart, so that one place does not fill the gallery.")
         self.side = QSlider(Qt.Orientation.Horizontal)
         self.side.setRange(SMALLEST, SIZE_PX)
@@ -139,7 +139,7 @@ class GalleryPanel(Panel):
         self.name.setMaxLength(MAX_LENGTH)
         settings = QHBoxLayout()
         settings.setSpacing(6)
-        for text, part, stretch in (("&Name", self.name, 2), ("&Patches", self.count, 0), ("Si&ze", self.side, 1)):
+        for text, part, stretch in (("Nam&e", self.name, 2), ("Patches", self.count, 0), ("Si&ze", self.side, 1)):
             label = QLabel(text)
             label.setBuddy(part)
             settings.addWidget(label)

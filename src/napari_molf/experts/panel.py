@@ -67,7 +67,7 @@ class ExpertPanel(QWidget):
         self.top = QCheckBox("&top expert")
         self.weight = QCheckBox("&weight")
         self.weight.setToolTip("Map of one expert's weight: how much of each patch's prediction it made, 0 to 1.")
-        self.load = QCheckBox("&load")
+        self.load = QCheckBox("lo&ad")
         self.entropy = QCheckBox("e&ntropy")
         self.entropy.setToolTip("How undecided the gate was: 0 one expert, 1 all experts alike.")
         self.which = QComboBox()

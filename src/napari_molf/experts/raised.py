@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import csv
 import io
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -51,6 +52,8 @@ class Raised:
         Guidance scale of the values.
     relative
         Whether they are relative to the local total.
+    small
+        Hallmarks that rest on too few genes of the panel to be trusted, and on how many.
     """
 
     names: dict[Kind, tuple[str, ...]]
@@ -58,6 +61,14 @@ class Raised:
     patches: NDArray[np.int64]
     guidance: float
     relative: bool
+    small: Mapping[str, int] = field(default_factory=dict)
+
+    def doubt(self, run: Run, score: Score) -> str | None:
+        """One short sentence if a gene's or a Hallmark's map deserves distrust."""
+        if score.kind == "gene":
+            facts = run.scores.facts(score)
+            return None if facts is None else facts.doubt
+        return f"rests on {self.small[score.name]} genes only" if score.name in self.small else None
 
     def strongest(self, expert: int, kind: Kind, count: int) -> tuple[list[Difference], list[Difference]]:
         """Give the ``count`` highest above the rest of the slide and the ``count`` lowest below it, strongest first."""
@@ -94,6 +105,7 @@ def what_is_raised(run: Run, guidance: float, *, relative: bool) -> Raised:
         Values relative to the local total, or expression.
     """
     from molf_engine.evaluation.routing.effects import standardised_differences
+    from molf_engine.genes import MIN_GENES, hallmark_sizes
 
     scores = run.scores
     genes, hallmarks = scores.all_values(guidance, relative=relative)
@@ -101,6 +113,7 @@ def what_is_raised(run: Run, guidance: float, *, relative: bool) -> Raised:
     decides = np.equal(scores.top_expert, np.arange(count)[:, None])
     known = np.asarray(np.isfinite(hallmarks).all(axis=0))
     measured = np.array([facts.measured for facts in scores.genes.values()])
+    sizes = hallmark_sizes(tuple(scores.genes), measured)
     return Raised(
         names={"gene": tuple(scores.genes), "hallmark": scores.hallmarks},
         sizes={
@@ -110,6 +123,7 @@ def what_is_raised(run: Run, guidance: float, *, relative: bool) -> Raised:
         patches=decides.sum(axis=1),
         guidance=guidance,
         relative=relative,
+        small={str(name): int(size) for name, size in sizes.items() if size < MIN_GENES},
     )
 
 

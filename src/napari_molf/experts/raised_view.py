@@ -163,7 +163,7 @@ class RaisedView(QWidget):
         for tree, found in zip(
             (self.above, self.below), raised.strongest(self._expert, kind, self.count.value()), strict=True
         ):
-            _fill(tree, run, found)
+            _fill(tree, run, raised, found)
         why_none = raised.why_none(self._expert, name)
         mine = int(raised.patches[self._expert])
         self.note.setText(
@@ -224,10 +224,9 @@ def _list(title: str) -> QTreeWidget:
     return tree
 
 
-def _fill(tree: QTreeWidget, run: Run, found: Sequence[Difference]) -> None:
+def _fill(tree: QTreeWidget, run: Run, raised: Raised, found: Sequence[Difference]) -> None:
     for difference in found:
-        facts = run.scores.facts(difference.score)
-        doubt = facts.doubt if facts is not None else None
+        doubt = raised.doubt(run, difference.score)
         name = difference.score.name.replace("_", " ") if difference.score.kind == "hallmark" else difference.score.name
         row = QTreeWidgetItem([f"{name} ⚠" if doubt else name, f"{difference.size:+.2f}"])
         row.setTextAlignment(1, int(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter))

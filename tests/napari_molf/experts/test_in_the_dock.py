@@ -31,7 +31,8 @@ def test_from_the_dock_to_the_gallery_to_the_slide_and_back(qtbot, viewer, dock:
     dock.experts.which.setCurrentIndex(1)
     qtbot.mouseClick(dock.experts.gallery, Qt.MouseButton.LeftButton)
     gallery = dock.desk.panel(NAME)
-    assert gallery.isVisible() and gallery.expert == 1
+    assert gallery.expert == 1
+    qtbot.waitUntil(gallery.isVisible, timeout=LONG)
     qtbot.waitUntil(lambda: gallery.complete and gallery.raised.raised is not None, timeout=LONG)
     qtbot.keyClicks(gallery.name, "stroma")
     qtbot.keyClick(gallery.name, Qt.Key.Key_Return)

@@ -63,6 +63,14 @@ def test_hallmarks_are_compared_too() -> None:
     assert {d.score for d in higher} == {Score("hallmark", "HYPOXIA"), Score("hallmark", "APOPTOSIS")}
 
 
+def test_what_deserves_distrust_says_so() -> None:
+    run = known_run()
+    raised = what_is_raised(run, 2.0, relative=True)
+    assert raised.doubt(run, Score("hallmark", "HYPOXIA")) == f"rests on {raised.small['HYPOXIA']} genes only"
+    assert raised.doubt(run, Score("gene", "EPCAM")) is None
+    assert "low held-out skill" in str(raised.doubt(run, Score("gene", "WEAK")))
+
+
 def test_the_model_decodes_at_the_guidance_that_is_asked_for() -> None:
     run = fake_run(rows=6, cols=6)
     what_is_raised(run, 3.5, relative=False)
