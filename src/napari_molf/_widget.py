@@ -95,7 +95,7 @@ class PredictWidget(QWidget):
         self.show_panel = ShowPanel(self.readout, self.desk)
         self.keys = CanvasKeys(napari_viewer, self.show_panel, self.presenter)
         self.first_steps = FirstSteps(self.desk, demo_slide_path)
-        self.experts = ExpertPanel()
+        self.experts = ExpertPanel(self.desk)
         self.card = CardPanel()
         self.parts: tuple[Part, ...] = tuple(part(self.desk) for part in PARTS)
         self._build()
@@ -408,6 +408,7 @@ class PredictWidget(QWidget):
         self.keys.stop()
         self.first_steps.stop()
         self.show_panel.stop()
+        self.experts.stop()
         for part in self.parts:
             part.stop()
         self.desk.settings.flush()

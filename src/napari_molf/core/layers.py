@@ -1,6 +1,6 @@
 """The one place that turns a prediction into layers.  Works on a ``ViewerModel``: no Qt.
 
-A run owns at most one layer per thing to look at: the score, the top expert, one expert's weight, the entropy.  Changing what is
+A run owns at most one layer per thing to look at: the score, the top expert, one expert's weight or load, the entropy.  Changing what is
 shown changes the data of that layer.  Layers are known by the run's id in their metadata, never by name or place, so that users may
 rename, reorder and delete them at any time.
 """
@@ -16,7 +16,8 @@ from numpy.typing import ArrayLike, NDArray
 from napari_molf.core.compat import colour_bar
 from napari_molf.core.drawing import Drawing, Placement, diverging_colourmap
 from napari_molf.core.maps import PatchMap
-from napari_molf.core.palette import EXPERT_COLOURS, MAX_EXPERTS
+from napari_molf.core.numbers import number_places
+from napari_molf.core.palette import EXPERT_COLOURS, MAX_EXPERTS, ink_on
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
@@ -24,9 +25,9 @@ if TYPE_CHECKING:
 
 __all__ = ["METADATA_KEY", "Placement", "ResultLayers", "Role", "mark", "role_of", "run_of"]
 
-Role = Literal["score", "expert", "weight", "entropy"]
+Role = Literal["score", "expert", "weight", "load", "entropy", "numbers"]
 METADATA_KEY = "molf_run"
-_COLOURMAPS: Mapping[Role, str] = {"score": "viridis", "weight": "cividis", "entropy": "cividis"}
+_COLOURMAPS: Mapping[Role, str] = {"score": "viridis", "weight": "cividis", "load": "cividis", "entropy": "cividis"}
 
 
 def run_of(layer: Layer) -> str | None:
@@ -119,8 +120,9 @@ class ResultLayers:
 
     def show_only(self, role: Role) -> None:
         """Hide every map of this run but one: colours that lie on each other can be read by nobody."""
+        shown = (role, "numbers") if role == "expert" else (role,)
         for layer in self.all():
-            layer.visible = role_of(layer) == role and not self.held
+            layer.visible = role_of(layer) in shown and not self.held
 
     def set_smooth(self, smooth: bool) -> None:
         """Draw maps as a surface through the patch centres, or as squares; patches at free positions stay discs."""
@@ -145,12 +147,16 @@ class ResultLayers:
         """Show the (P,) weight of one expert, 0 to 1."""
         return self._show("weight", weights, name, (0.0, 1.0))
 
+    def show_load(self, load: ArrayLike, name: str) -> Layer:
+        """Show the (P,) share of the patches around each that use one expert, 0 to 1."""
+        return self._show("load", load, name, (0.0, 1.0))
+
     def show_entropy(self, entropy: ArrayLike, name: str) -> Layer:
         """Show how undecided the gate was, 0 to 1."""
         return self._show("entropy", entropy, name, (0.0, 1.0))
 
     def show_experts(self, experts: NDArray[np.integer], count: int, name: str) -> Layer:
-        """Show the (P,) top expert, counted from 0, in one colour each.
+        """Show the (P,) top expert, counted from 0, in one colour each, with its number on every larger area.
 
         Raises
         ------
@@ -176,13 +182,34 @@ class ResultLayers:
 
         colours: dict[int | None, Any] = {None: "transparent", 0: "transparent"}
         colours.update({expert + 1: EXPERT_COLOURS[expert] for expert in range(count)})
-        return self._viewer.add_labels(
+        layer = self._viewer.add_labels(
             self._patches.labels(experts),
             colormap=DirectLabelColormap(color_dict=colours),
             name=name,
             opacity=self.opacity,
             blending="translucent",
             metadata=mark(self._run_id, "expert"),
+            **self.drawing.world(),
+        )
+        self._add_numbers(number_places(self._patches.labels(experts)))
+        self._viewer.layers.selection.active = layer
+        return layer
+
+    def _add_numbers(self, places: list[tuple[int, int, int]]) -> None:
+        """Colour is not the only carrier: (row, column, expert counted from 1) as text, in the cells of the map itself."""
+        if not places:
+            return
+        self._viewer.add_points(
+            [(row, col) for row, col, _ in places],
+            name="Numbers of experts",
+            size=0.01,
+            opacity=1.0,
+            text={
+                "string": {"array": [str(expert) for *_, expert in places]},
+                "color": {"array": [ink_on(EXPERT_COLOURS[expert - 1]) for *_, expert in places]},
+                "size": 10,
+            },
+            metadata=mark(self._run_id, "numbers"),
             **self.drawing.world(),
         )
 
@@ -197,7 +224,8 @@ class ResultLayers:
         """Opacity, 0 to 1, of every layer of this run."""
         self.opacity = opacity
         for layer in self.all():
-            layer.opacity = opacity
+            if role_of(layer) != "numbers":
+                layer.opacity = opacity
 
     def remove(self) -> None:
         """Take every layer of this run away."""

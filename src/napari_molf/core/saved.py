@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from napari.layers import Layer
     from napari.types import FullLayerData
 
+    from molf_engine.slides import Slide
+
 
 def result_layer_data(adata: AnnData, path: Path, viewer: ViewerModel | None = None) -> list[FullLayerData]:
     """Layers of a prediction that was read from ``path``; the slide is left out if ``viewer`` shows it already."""
@@ -49,11 +51,10 @@ def _under(run: Run, viewer: ViewerModel | None) -> list[FullLayerData]:
     return [_slide(run) or thumbnail_layer_data(run)]
 
 
-def _slide(run: Run) -> FullLayerData | None:
-    """The slide itself, if it is where it was and still the same size."""
+def open_slide_of(run: Run) -> Slide | None:
+    """Open the slide of a prediction, if it is where it was and still the same size."""
     from molf_engine.errors import SlideError
     from molf_engine.slides import open_slide
-    from napari_molf.core.slide_layer import slide_layer_data
 
     said: Any = run.scores.adata.uns["molf"]["slide"]
     if not run.slide_path.exists():
@@ -70,7 +71,14 @@ def _slide(run: Run) -> FullLayerData | None:
     if (size.width, size.height) != (int(said["width"]), int(said["height"])):
         slide.close()
         return None
-    return slide_layer_data(slide)
+    return slide
+
+
+def _slide(run: Run) -> FullLayerData | None:
+    from napari_molf.core.slide_layer import slide_layer_data
+
+    slide = open_slide_of(run)
+    return None if slide is None else slide_layer_data(slide)
 
 
 def thumbnail_layer_data(run: Run) -> FullLayerData:

@@ -9,8 +9,8 @@ from typing import Any, Literal
 
 from napari_molf.core.scores import Score
 
-Routing = Literal["expert", "weight", "entropy"]
-ROUTINGS: tuple[Routing, ...] = ("expert", "weight", "entropy")
+Routing = Literal["expert", "weight", "load", "entropy"]
+ROUTINGS: tuple[Routing, ...] = ("expert", "weight", "load", "entropy")
 
 
 @dataclass(frozen=True)

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from qtpy.QtCore import QObject, Signal
 from superqt.utils import qdebounced
 
-from napari_molf.core.layers import Placement, ResultLayers, Role, run_of
+from napari_molf.core.layers import Placement, ResultLayers, run_of
+from napari_molf.core.load import local_load
 from napari_molf.core.maps import robust_limits, wider_limits
-from napari_molf.core.palette import MAX_EXPERTS, expert_name
+from napari_molf.core.palette import MAX_EXPERTS
 from napari_molf.core.run import Run
 from napari_molf.core.scores import Score
 from napari_molf.core.slide_layer import slide_info
@@ -22,12 +23,15 @@ from napari_molf.core.views import Decoded, Limits, Minus, View, Wanted, caption
 from napari_molf.desk.background import Newest, sentence
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from napari.components import ViewerModel
     from napari.layers import Layer
 
 __all__ = ["Presenter", "Routing", "View"]
 
 SETTLED_MS = 300
+Shown = Literal["score"] | Routing
 _Answer = tuple[NDArray[np.floating], Limits | None, tuple[NDArray[np.floating], ...]]
 
 
@@ -48,6 +52,8 @@ class Presenter(QObject):
         Another prediction is about to take the place of what is shown.
     routing_changed(object)
         The kind of expert map that is shown instead of the score, or none.
+    names_changed()
+        Experts of the run have other names now.
     failed(str)
         A sentence for the user.
     """
@@ -58,6 +64,7 @@ class Presenter(QObject):
     look_changed = Signal()
     leaving = Signal()
     routing_changed = Signal(object)
+    names_changed = Signal()
     failed = Signal(str)
 
     def __init__(self, viewer: ViewerModel, parent: QObject | None = None) -> None:
@@ -78,10 +85,10 @@ class Presenter(QObject):
         """What is decoded with it, for panels beside the map."""
         self.view: View | None = None
         self.values: NDArray[np.floating] | None = None
-        self._role: Role = "score"
+        self._role: Shown = "score"
         self.expert = 0
         """Whose weight is shown, if one is, counted from 0."""
-        self._held: tuple[Role, list[Layer]] = ("score", [])
+        self._held: tuple[Shown, list[Layer]] = ("score", [])
         self._fit_pending = False
         self._reach: Limits | None = None
         self._opacity = 0.7
@@ -172,6 +179,7 @@ class Presenter(QObject):
             if self.score is not None and not _offers(run, self.score):
                 self.score = None
             self.guidance = run.guidance
+            self._read_names(run)
             self.run_changed.emit(run)
         return True
 
@@ -314,10 +322,10 @@ class Presenter(QObject):
         Parameters
         ----------
         kind
-            ``expert``: the one that decided most; ``weight``: the weight of one of them; ``entropy``: how undecided the gate
-            was; none: back to the score.
+            ``expert``: the one that decided most; ``weight``: the weight of one of them; ``load``: the share of the tissue around
+            each patch that is given to one of them; ``entropy``: how undecided the gate was; none: back to the score.
         expert
-            Whose weight, counted from 0.
+            Whose weight or load, counted from 0.
         """
         run, layers = self.run, self.layers
         if run is None or layers is None:
@@ -327,12 +335,49 @@ class Presenter(QObject):
         if kind == "expert" and self.can_show_top_expert():
             layers.show_experts(scores.top_expert, scores.routing.shape[1], f"Top expert · {run.model}")
         elif kind == "weight":
-            layers.show_weight(scores.routing[:, expert], f"Weight of {expert_name(expert)} · {run.model}")
+            layers.show_weight(scores.routing[:, expert], _routing_caption(run, kind, expert))
+        elif kind == "load":
+            layers.show_load(local_load(run.patches, scores.used[:, expert]), _routing_caption(run, kind, expert))
         elif kind == "entropy":
             layers.show_entropy(scores.entropy, f"Routing entropy · {run.model}")
         self._look_at(kind or "score")
 
-    def _look_at(self, role: Role) -> None:
+    def name_experts(self, names: Mapping[int, str]) -> None:
+        """Keep names for the experts of the run's model, in place of those that were kept, and show them everywhere.
+
+        Parameters
+        ----------
+        names
+            Expert, counted from 0, to its name; an empty one gives the number back.
+
+        Raises
+        ------
+        MolfError
+            If a name cannot be kept, or the file cannot be written; the old names stay then.
+        """
+        from molf_engine.bundle.expert_names import save_names
+
+        run = self.run
+        if run is None:
+            return
+        given = save_names(run.weights_hash, names, run.scores.routing.shape[1], run.model)
+        for other, layers in self._runs.values():
+            if other.weights_hash == run.weights_hash:
+                _rename(other, layers, given)
+        self.names_changed.emit()
+
+    def _read_names(self, run: Run) -> None:
+        from molf_engine.bundle.expert_names import load_names, names_in_result
+
+        count = run.scores.routing.shape[1]
+        stored = load_names(run.weights_hash, count)
+        brought = run.scores.adata.uns["molf"].get("expert_labels")
+        run.given_names.clear()
+        run.given_names.update(stored.given or names_in_result(brought, count))
+        if stored.notice:
+            self.failed.emit(stored.notice)
+
+    def _look_at(self, role: Shown) -> None:
         layers = self.layers
         if layers is None:
             return
@@ -375,3 +420,21 @@ class Presenter(QObject):
 
 def _offers(run: Run, score: Score) -> bool:
     return score.name in (run.scores.genes if score.kind == "gene" else run.scores.hallmarks)
+
+
+def _routing_caption(run: Run, kind: Literal["weight", "load"], expert: int) -> str:
+    what = "Weight of" if kind == "weight" else "Load of"
+    return f"{what} {run.expert_names[expert]} · {run.model}"
+
+
+def _rename(run: Run, layers: ResultLayers, given: Mapping[int, str]) -> None:
+    """Give a run's experts their names, and the layers that say one; a layer that the user renamed keeps the user's name."""
+    kinds: tuple[Literal["weight", "load"], ...] = ("weight", "load")
+    said = {
+        _routing_caption(run, kind, expert): (kind, expert) for kind in kinds for expert in range(len(run.expert_names))
+    }
+    run.given_names.clear()
+    run.given_names.update(given)
+    for layer in layers.all():
+        if layer.name in said:
+            layer.name = _routing_caption(run, *said[layer.name])

@@ -8,7 +8,6 @@ import numpy as np
 from qtpy.QtWidgets import QLabel, QWidget
 
 from napari_molf.core.maps import ordinal, percentile_of
-from napari_molf.core.palette import expert_name
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
@@ -42,7 +41,7 @@ def describe(run: Run, score: Score, values: np.ndarray, at: tuple[float, float]
     routing = run.scores.routing
     if routing.shape[1] > 1:
         top = int(run.scores.top_expert[patch])
-        parts.append(f"expert {expert_name(top)}, {100 * routing[patch, top]:.0f} %")
+        parts.append(f"expert {run.expert_names[top]}, {100 * routing[patch, top]:.0f} %")
     return " · ".join([*parts, place])
 
 

@@ -269,3 +269,23 @@ def test_what_is_wanted_beside_the_map_comes_with_it(qtbot, model, presenter, sh
     qtbot.waitUntil(lambda: len(seen) == 2)
     view, (first, second) = seen[-1]
     assert view == shown[-1] and first[2] == 9.0 and second[2] == 2.0
+
+
+def test_a_new_name_of_an_expert_is_known_to_every_run_of_its_model_and_to_no_other(presenter) -> None:
+    first, second, other = fake_run(), fake_run(), fake_run()
+    other.scores.adata.uns["molf"]["weights_hash"] = "2" * 64
+    for run in (first, second, other):
+        presenter.add_run(run, None)
+    presenter.switch_to(first.id)
+    presenter.name_experts({1: "stroma"})
+    assert first.expert_names == second.expert_names == ("E1", "stroma", "E3")
+    assert other.expert_names == ("E1", "E2", "E3")
+
+
+def test_the_load_of_an_expert_is_a_map_of_its_own(model, presenter) -> None:
+    run = fake_run()
+    presenter.add_run(run, None)
+    presenter.show_routing("load", 1)
+    (layer,) = model.layers
+    assert layer.name == "Load of E2 · fake" and layer.contrast_limits == [0, 1]
+    assert np.isfinite(layer.data).sum() == len(run.patches)
