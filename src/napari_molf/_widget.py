@@ -40,6 +40,7 @@ from napari_molf.predict.jobs import PredictionRunner
 from napari_molf.predict.progress_row import PredictRow
 from napari_molf.predict.settings_form import SettingsForm
 from napari_molf.regions.layer import add_regions_layer
+from napari_molf.regions.part import RegionsPart
 from napari_molf.show.help import HelpButton
 from napari_molf.show.panel import ShowPanel
 from napari_molf.show.readout import Readout
@@ -54,7 +55,7 @@ if TYPE_CHECKING:
 
     from molf_engine.bundle import Bundle
 
-PARTS: tuple[type[Part], ...] = ()
+PARTS: tuple[type[Part], ...] = (RegionsPart,)
 """Sections below Experts, in the order in which they stand in the dock."""
 
 

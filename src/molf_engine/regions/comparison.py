@@ -70,17 +70,16 @@ class Comparison:
     @property
     def warning(self) -> str:
         """What the numbers of this comparison are worth, for a person to read before them."""
-        patches = self.patches_a + self.patches_b
-        alike = (
-            f"Neighbouring patches are alike (Moran's I {self.moran:.2f})"
-            if np.isfinite(self.moran)
-            else "Neighbouring patches are alike"
-        )
-        if self.placement.reason is not None:
-            return f"{alike}, so q from the plain test is far too small. No spatial q: {self.placement.reason} Rely on the effect size."
+        patches, placement = self.patches_a + self.patches_b, self.placement
+        alike = f" (Moran's I {self.moran:.2f})" if np.isfinite(self.moran) else ""
+        if placement.reason is not None:
+            return (
+                f"Neighbouring patches are alike{alike}, so q of the plain test is far too small. No spatial q: {placement.reason} "
+                "Rely on the effect size."
+            )
         return (
-            f"{alike}: the {patches:,} patches tell as much as about {self.placement.effective:,.0f} independent ones. Rely on the spatial q, "
-            f"from {self.placement.copies} placements of the same shapes elsewhere on this slide."
+            f"Neighbouring patches are alike{alike}: these {patches:,} tell as much as about {placement.effective:,.0f} independent ones. "
+            f"Rely on the spatial q, from {placement.copies} placements of the same shapes elsewhere on this slide."
         )
 
 
