@@ -108,6 +108,12 @@ def find_anchor(viewer: ViewerModel, path: Path | None, run: Run | None = None) 
     return anchor_of_run(run) if run is not None and run.slide_path == path else None
 
 
+def anchor_named(viewer: ViewerModel, file_name: str) -> Anchor | None:
+    """The open slide whose file has that name."""
+    anchors = (anchor_of(layer) for layer in viewer.layers)
+    return next((anchor for anchor in anchors if anchor is not None and anchor.path.name == file_name), None)
+
+
 def anchor_on_show(viewer: ViewerModel) -> Anchor | None:
     """The slide that the selected layer shows, or else the topmost one."""
     active = viewer.layers.selection.active

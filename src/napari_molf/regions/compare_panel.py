@@ -78,6 +78,7 @@ class ComparePanel(Panel):
         self._groups: list[Group] = []
         self._compared: Compared | None = None
         self._shown: _Shown | None = None
+        self._drawn = ""
         self._stopped = False
         self._cancel = threading.Event()
         self._worker, self._artist = Newest(self), Newest(self)
@@ -155,8 +156,8 @@ class ComparePanel(Panel):
         self.b.currentIndexChanged.connect(self._on_choice)
         self.kind.currentIndexChanged.connect(self._on_kind)
         self.plain.toggled.connect(self._draw)
-        self.volcano.clicked.connect(self._go_to)
-        self.table.row_chosen.connect(self._go_to)
+        self.volcano.clicked.connect(self._on_point)
+        self.table.row_chosen.connect(self._on_row)
         self.table.copy_wanted.connect(self.leaving.on_copy)
         self.volcano.resized.connect(self._draw_soon)
         self.spread.resized.connect(self._draw_soon)
@@ -302,14 +303,20 @@ class ComparePanel(Panel):
     def _table_now(self) -> Table | None:
         return None if self._compared is None else self._compared.table(self.kind_shown)
 
-    def _go_to(self, name: str) -> None:
+    def _on_point(self, name: str) -> None:
+        # The picture of the kind that was shown before stays until the next one is drawn.
+        self._go_to(Score("gene" if self._drawn == "gene" else "hallmark", name))
+
+    def _on_row(self, name: str) -> None:
+        self._go_to(Score("gene" if self.kind_shown == "gene" else "hallmark", name))
+
+    def _go_to(self, score: Score) -> None:
         presenter, compared = self._desk.presenter, self._compared
         if compared is None:
             return
         if not presenter.switch_to(compared.run_id):
             self._desk.say("The prediction that was compared is gone; compare again.")
             return
-        score = Score("gene" if self.kind_shown == "gene" else "hallmark", name)
         if presenter.score != score:
             presenter.show(score)
 
@@ -350,6 +357,7 @@ class ComparePanel(Panel):
         )
 
     def _on_drawn(self, kind: str, pictures: tuple[Picture, Picture | None]) -> None:
+        self._drawn = kind
         self.volcano.set_picture(pictures[0])
         self.spread.set_picture(pictures[1])
         shown = self._shown

@@ -71,7 +71,8 @@ def layer_for(viewer: ViewerModel, anchor: Anchor) -> Any:
 
     active = viewer.layers.selection.active
     if isinstance(active, Shapes) and active.ndim == 2 and (not active.metadata or slide_of(active) == anchor.path):
-        adopt(active, anchor)
+        if slide_of(active) is None:
+            adopt(active, anchor)
         return active
     mine = region_layers(viewer, anchor.path)
     return mine[-1] if mine else viewer.add_shapes(ndim=2, **_arguments(anchor, None))
@@ -79,11 +80,27 @@ def layer_for(viewer: ViewerModel, anchor: Anchor) -> Any:
 
 def adopt(layer: Any, anchor: Anchor) -> None:
     """Let a Shapes layer hold regions of a slide."""
-    if slide_of(layer) is None:
-        layer.metadata[METADATA_KEY] = {"slide": anchor.path}
-        layer.features = features_of(layer)
-        layer.feature_defaults = {"name": "", "class": ""}
-        layer.text = _text(_text_size())
+    layer.metadata[METADATA_KEY] = {"slide": anchor.path}
+    layer.features = features_of(layer).assign(slide=anchor.path.name)
+    layer.feature_defaults = _defaults(anchor)
+    layer.text = _text()
+
+
+def is_of_regions(layer: Layer) -> bool:
+    """Whether a layer without its slide held regions once: what saves layers keeps their features, and not what we note beside them."""
+    from napari.layers import Shapes
+
+    return (
+        isinstance(layer, Shapes)
+        and slide_of(layer) is None
+        and {"name", "class", "slide"} <= set(layer.features.columns)
+    )
+
+
+def said_slide(layer: Any) -> str:
+    """File name of the slide that the features of a layer name; empty: none."""
+    names = layer.features["slide"]
+    return str(names.iloc[0]) if len(names) else ""
 
 
 def layer_data(regions: Sequence[Region], anchor: Anchor, name: str) -> FullLayerData:
@@ -93,6 +110,7 @@ def layer_data(regions: Sequence[Region], anchor: Anchor, name: str) -> FullLaye
     outlines = [(region, outline) for region in regions for outline in region.outlines()]
     colours = [region.colour or COLOUR for region, _ in outlines]
     features = pd.DataFrame({"name": [r.name for r, _ in outlines], "class": [r.classification for r, _ in outlines]})
+    features["slide"] = anchor.path.name
     arguments = _arguments(anchor, features) | {
         "name": name,
         "shape_type": "polygon",
@@ -123,6 +141,16 @@ def features_of(layer: Any) -> pd.DataFrame:
     return features
 
 
+def forget_inherited_names(layer: Any) -> None:
+    """Take its name from what was just drawn: napari gives a new shape the features of the one that was selected before it."""
+    table = features_of(layer)
+    known = layer.metadata[METADATA_KEY].get("named", 0)
+    new = table.index[min(known, len(table) - 1) :]
+    if len(new):
+        table.loc[new, ["name", "class"]] = ""
+        layer.features = table
+
+
 def name_new_shapes(layers: Sequence[Any]) -> None:
     """Give every shape without a name one that no other has."""
     tables = [features_of(layer) for layer in layers]
@@ -137,6 +165,7 @@ def name_new_shapes(layers: Sequence[Any]) -> None:
             table.loc[row, "name"] = f"Region {number}"
         if len(unnamed):
             layer.features = table
+        layer.metadata[METADATA_KEY]["named"] = len(table)
 
 
 def change(layers: Sequence[Any], name: str, column: str, value: str) -> None:
@@ -196,7 +225,7 @@ def _arguments(anchor: Anchor | None, features: pd.DataFrame | None) -> dict[str
     unit = "um" if anchor is None else anchor.unit
     corners = np.array([(0, 0), (1000, 1000)]) if anchor is None else anchor.to_world(np.array([(0, 0), anchor.size]))
     if features is None:
-        features = pd.DataFrame({"name": pd.Series(dtype=object), "class": pd.Series(dtype=object)})
+        features = pd.DataFrame({column: pd.Series(dtype=object) for column in ("name", "class", "slide")})
     return {
         "name": NAME,
         "units": (unit, unit),
@@ -207,18 +236,18 @@ def _arguments(anchor: Anchor | None, features: pd.DataFrame | None) -> dict[str
         "face_color": COLOUR + _FACE_ALPHA,
         "opacity": 1.0,
         "features": features,
-        "feature_defaults": {"name": "", "class": ""},
-        "text": _text(_text_size()),
+        "feature_defaults": _defaults(anchor),
+        "text": _text(),
         "metadata": {} if anchor is None else {METADATA_KEY: {"slide": anchor.path}},
     }
 
 
-def _text_size() -> int:
-    return 11
+def _defaults(anchor: Anchor | None) -> dict[str, str]:
+    return {"name": "", "class": "", "slide": "" if anchor is None else anchor.path.name}
 
 
-def _text(size: int) -> dict[str, Any]:
-    return {"string": "{name}", "size": size, "color": "black", "anchor": "center"}
+def _text() -> dict[str, Any]:
+    return {"string": "{name}", "size": 11, "color": "black", "anchor": "center"}
 
 
 def _hex(colour: np.ndarray) -> str:

@@ -13,7 +13,7 @@ from superqt.utils import QFlowLayout, qdebounced
 from napari_molf.desk.background import Newest, sentence
 from napari_molf.desk.part import Part
 from napari_molf.regions import layer as drawing
-from napari_molf.regions.anchor import Anchor, find_anchor
+from napari_molf.regions.anchor import Anchor, anchor_named, find_anchor
 from napari_molf.regions.compare_panel import ComparePanel
 from napari_molf.regions.files import Imported, read_regions, write_regions
 from napari_molf.regions.region_list import RegionList
@@ -164,6 +164,11 @@ class RegionsPart(Part):
         self._look_soon()
 
     def _on_layers(self, event: object = None) -> None:
+        for layer in self.desk.viewer.layers:
+            if drawing.is_of_regions(layer):
+                anchor = anchor_named(self.desk.viewer, drawing.said_slide(layer)) or self.anchor
+                if anchor is not None:
+                    drawing.adopt(layer, anchor)
         now = [layer for layer in self.desk.viewer.layers if drawing.slide_of(layer) is not None]
         for layer in now:
             if layer not in self._watched:
@@ -174,7 +179,9 @@ class RegionsPart(Part):
         self._watched = now
         self._look_soon()
 
-    def _on_shapes(self, event: object = None) -> None:
+    def _on_shapes(self, event: Any) -> None:
+        if str(event.action) == "added":
+            drawing.forget_inherited_names(event.source)
         self._look_soon()
 
     # -- looking at what is drawn ----------------------------------------------------------------------------
