@@ -82,7 +82,7 @@ def groups_of(rows: Rows) -> list[Group]:
     for name, count in classes.items():
         if count > 1:
             members = [region.classification == name for region in rows.regions]
-            together: np.ndarray = rows.inside[members].any(axis=0)
+            together = np.logical_or.reduce(rows.inside[members])
             groups.append(Group(f"class {name} ({count} regions)", together))
     return groups
 

@@ -36,6 +36,7 @@ class SummaryPanel(Panel):
         super().__init__(parent)
         self._desk, self._context = desk, context
         self._summary: RegionSummary | None = None
+        self._stopped = False
         self._worker = Newest(self)
         self._worker.done.connect(self._on_done)
         self._worker.failed.connect(self._on_failed)
@@ -66,7 +67,10 @@ class SummaryPanel(Panel):
         )
 
     def stop(self) -> None:
-        """Let go of the threads."""
+        """Let go of the threads and of the section; twice where the dock is closed and its panels with it."""
+        if self._stopped:
+            return
+        self._stopped = True
         self._worker.stop()
         self.leaving.stop()
         self._context.changed.disconnect(self.refresh)

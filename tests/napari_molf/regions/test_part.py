@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from napari.utils import interactions
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QApplication, QFileDialog, QLineEdit
 
@@ -92,6 +94,36 @@ def test_each_tool_is_ready_on_a_layer_of_the_slide(qtbot, part: RegionsPart, de
         modes.append(str(desk.viewer.layers.selection.active.mode))
     assert modes == ["add_polygon", "add_rectangle", "add_ellipse", "add_polygon_lasso"]
     assert len(part.layers) == 1
+
+
+def pull(layer, *positions: tuple[float, float]) -> None:
+    """Press at the first position of the world, move over the others, and let go at the last."""
+    steps = [
+        ("mouse_press", positions[0]),
+        *(("mouse_move", p) for p in positions[1:]),
+        ("mouse_release", positions[-1]),
+    ]
+    calls = {
+        "mouse_press": interactions.mouse_press_callbacks,
+        "mouse_move": interactions.mouse_move_callbacks,
+        "mouse_release": interactions.mouse_release_callbacks,
+    }
+    # One event that changes: napari's tools go on looking at the one that they were given at the press.
+    event = SimpleNamespace(modifiers=[], button=1, view_direction=None, up_direction=None, handled=False)
+    event.dims_displayed, event.dims_point = [0, 1], [0, 0]
+    for kind, position in steps:
+        event.type, event.position, event.pos = kind, position, np.array(position)
+        event.is_dragging = kind == "mouse_move"
+        calls[kind](layer, event)
+
+
+def test_a_box_drawn_by_hand_is_named_when_the_hand_lets_go(qtbot, nest: RegionsPart, desk) -> None:
+    nest.layers[0].selected_data = {0}
+    press(qtbot, nest.tools[1])
+    um = SIZE * 0.5
+    pull(desk.viewer.layers.selection.active, (6 * um, 6 * um), (7 * um, 8 * um), (9 * um, 10 * um))
+    qtbot.waitUntil(lambda: [r.name for r in nest.rows.regions] == ["Region 1", "Region 2"])
+    assert nest.rows.patches == [9, 12]
 
 
 def test_a_drawn_region_is_listed_with_its_patches_and_area(nest: RegionsPart) -> None:
