@@ -25,7 +25,7 @@ FLOORS = (
     {"encoders"},
     {"data", "bundle"},
     {"evaluation"},
-    {"training", "prediction"},
+    {"training", "prediction", "regions"},
     {"benchmark", "cohort"},
     {"cli"},
 )

@@ -42,6 +42,7 @@ from napari_molf.predict.live import LivePrediction
 from napari_molf.predict.progress_row import PredictRow
 from napari_molf.predict.settings_form import SettingsForm
 from napari_molf.regions.layer import add_regions_layer
+from napari_molf.regions.part import RegionsPart
 from napari_molf.sessions.part import SessionPart
 from napari_molf.sessions.session import Session, session_in
 from napari_molf.show.help import HelpButton
@@ -62,7 +63,7 @@ if TYPE_CHECKING:
     from molf_engine.bundle import Bundle
     from napari_molf.core.request import Request
 
-PARTS: tuple[type[Part], ...] = (Compare, MeasuredPart, QueuePart, SessionPart)
+PARTS: tuple[type[Part], ...] = (Compare, MeasuredPart, RegionsPart, QueuePart, SessionPart)
 """Sections below Experts, in the order in which they stand in the dock."""
 
 

@@ -65,7 +65,7 @@ def predict(
         Path | None,
         Parameter(
             group=_SLIDES,
-            help="GeoJSON as QuPath exports annotations: only patches with their centre inside; for one slide.",
+            help="GeoJSON of regions, as QuPath exports it: only patches whose centre is inside; for one slide.",
         ),
     ] = None,
     features: Annotated[
@@ -175,8 +175,6 @@ def predict(
     where.check(output, len(tasks))
     if positions is not None and stride_um is not None:
         raise ConfigError("--stride-um is for a grid of patches; with --positions there is none.")
-    if any(task.positions is not None and task.regions is not None for task in tasks):
-        raise ConfigError("--regions limits a grid of patches; with --positions there is none. Give one of them.")
     # A name stays a name: on another machine the package may lie elsewhere.
     source = str(Path(model).resolve()) if Path(model).is_dir() else model
     estimation = Estimation(estimate, steps, draws, seed, guidance_interval)
@@ -287,7 +285,7 @@ def _tasks(
         raise ConfigError("No slide is given: name slides or folders, or a table of them with --list.")
     if (positions or features or regions) and len(tasks) > 1:
         raise ConfigError(
-            "--positions, --regions and --features belong to one slide; for several, name them in the columns of a --list."
+            "--positions, --features and --regions belong to one slide; for several, name them in the columns of a --list."
         )
     return with_defaults(
         tasks, um_per_pixel=um_per_pixel, code=code, positions=positions, features=features, regions=regions

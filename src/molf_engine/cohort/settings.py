@@ -109,6 +109,8 @@ def assign(task: SlideTask, settings: Settings, bundle: Bundle) -> Assignment:
             "guidance_interval": list(estimation.guidance_interval),
             "precision": settings.precision,
             "schema_version": SCHEMA_VERSION,
+            # Only where there are any: results of the whole tissue keep the hash that they have always had.
+            **({} if task.regions is None else {"regions": file_digest(task.regions)}),
         },
     )
 

@@ -32,7 +32,7 @@ class SlideTask:
     positions : Path or None
         CSV of patch centres in level-0 pixels; none: a grid over the tissue.
     regions : Path or None
-        GeoJSON of the regions that the grid is limited to; none: the whole tissue.
+        GeoJSON of regions that the grid is limited to.
     """
 
     slide: Path
@@ -111,8 +111,8 @@ def with_defaults(
             um_per_pixel=um_per_pixel if task.um_per_pixel is None else task.um_per_pixel,
             code=task.code or code,
             positions=task.positions or positions,
-            regions=task.regions or regions,
             features=task.features or features,
+            regions=task.regions or regions,
         )
         for task in tasks
     ]
@@ -204,5 +204,5 @@ def _task(path: Path, number: int, header: list[str], row: list[str]) -> SlideTa
         scale = float(cells["um_per_pixel"]) if "um_per_pixel" in cells else None
     except ValueError as error:
         raise ConfigError(f"{path}, line {number}: um_per_pixel {cells['um_per_pixel']!r} is no number.") from error
-    files = (_beside(path, cells[name]) if name in cells else None for name in ("features", "positions", "regions"))
-    return SlideTask(_beside(path, cells["slide"]), scale, cells.get("code"), *files)
+    beside = [_beside(path, cells[name]) if name in cells else None for name in ("features", "positions", "regions")]
+    return SlideTask(_beside(path, cells["slide"]), scale, cells.get("code"), *beside)

@@ -213,7 +213,7 @@ class MeasuredPart(Part):
 
     def _on_shown(self, view: View, values: NDArray[np.floating]) -> None:
         # A difference is on another scale than any measurement.
-        if getattr(view, "minus", None) is not None:
+        if view.minus is not None:
             self.comparison.pause()
             self.spots.clear("measured")
             if self.comparison.on is not None:
