@@ -50,8 +50,8 @@ class Opened:
     def on_image(self) -> tuple[NDArray[np.floating], tuple[str, ...]]:
         """(P, 2) centres x, y and names of the spots that lie on the image: only there can be predicted."""
         positions, names = self.spots.positions, self.spots.names
-        inside = np.all((positions >= 0) & (positions < self.place.size), axis=1)
-        return positions[inside], tuple(name for name, kept in zip(names, inside.tolist(), strict=True) if kept)
+        inside = np.flatnonzero(np.all((positions >= 0) & (positions < self.place.size), axis=1))
+        return positions[inside], tuple(names[place] for place in inside)
 
 
 def open_spots(path: Path, positions: Path | None, place: Place) -> Opened:
