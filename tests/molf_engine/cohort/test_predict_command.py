@@ -91,6 +91,7 @@ def test_one_slide_into_a_file_leaves_nothing_else(slides: Path, tmp_path: Path)
         (["{a}", "-o", "{out}", "--slurm-options", "jobs=2"], "needs --slurm"),
         (["{a}", "-o", "{out}", "--shard", "3/2"], "is no share"),
         (["{a}", "{c}", "-o", "{out}", "--positions", "p.csv"], "columns of a --list"),
+        (["{a}", "-o", "{out}", "--positions", "p.csv", "--regions", "r.geojson"], "Give one of them"),
         (["{a}", "{a}", "-o", "{out}"], "same name"),
     ],
 )
