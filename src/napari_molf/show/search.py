@@ -288,18 +288,27 @@ class ScoreSearch(QWidget):
             popup.move(screen.right() - popup.width(), popup.y())
 
     def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:
-        """Let the arrow keys pass headings by."""
+        """Let the arrow keys pass headings by, and Enter take a row of the list only if somebody went there."""
+        if watched is not self._popup or not isinstance(event, QKeyEvent) or event.type() != QEvent.Type.KeyPress:
+            return super().eventFilter(watched, event)
         steps = {Qt.Key.Key_Up: -1, Qt.Key.Key_Down: 1}
-        pressed = watched is self._popup and isinstance(event, QKeyEvent) and event.type() == QEvent.Type.KeyPress
-        if pressed and isinstance(event, QKeyEvent) and event.key() in steps:
-            self._step_in_list(steps[Qt.Key(event.key())])
+        key = event.key()
+        if key in steps:
+            self._step_in_list(steps[Qt.Key(key)])
+            return True
+        if key in (Qt.Key.Key_Return, Qt.Key.Key_Enter) and self._row_in_list() < 0:
+            self._popup.hide()
+            self._on_return()
             return True
         return super().eventFilter(watched, event)
 
-    def _step_in_list(self, by: int) -> None:
+    def _row_in_list(self) -> int:
+        """The row that was gone to; -1: none.  A list that takes the focus has a current row that nobody has chosen."""
         current, selection = self._popup.currentIndex(), self._popup.selectionModel()
-        # A list that takes the focus has a current row that nobody has chosen.
-        at = current.row() if selection is not None and selection.isSelected(current) else -1
+        return current.row() if selection is not None and selection.isSelected(current) else -1
+
+    def _step_in_list(self, by: int) -> None:
+        at = self._row_in_list()
         row = self._model.step(at, by)
         model = self._popup.model()
         if row != at and model is not None:

@@ -127,6 +127,7 @@ def test_regions_of_another_slide_or_beside_positions_are_refused(
         (["{a}", "-o", "{out}", "--shard", "3/2"], "is no share"),
         (["{a}", "{c}", "-o", "{out}", "--positions", "p.csv"], "columns of a --list"),
         (["{a}", "{c}", "-o", "{out}", "--regions", "r.geojson"], "columns of a --list"),
+        (["{a}", "-o", "{out}", "--positions", "p.csv", "--regions", "r.geojson"], "Give one of them"),
         (["{a}", "{a}", "-o", "{out}"], "same name"),
     ],
 )
