@@ -78,7 +78,8 @@ class ComparePanel(Panel):
         self._groups: list[Group] = []
         self._compared: Compared | None = None
         self._shown: _Shown | None = None
-        self._drawn = ""
+        # Kind and serial number of the volcano that is drawn, and the number of the newest one that is wanted.
+        self._drawn, self._wanted = ("", 0), 0
         self._stopped = False
         self._cancel = threading.Event()
         self._worker, self._artist = Newest(self), Newest(self)
@@ -305,7 +306,7 @@ class ComparePanel(Panel):
 
     def _on_point(self, name: str) -> None:
         # The picture of the kind that was shown before stays until the next one is drawn.
-        self._go_to(Score("gene" if self._drawn == "gene" else "hallmark", name))
+        self._go_to(Score("gene" if self._drawn[0] == "gene" else "hallmark", name))
 
     def _on_row(self, name: str) -> None:
         self._go_to(Score("gene" if self.kind_shown == "gene" else "hallmark", name))
@@ -327,7 +328,7 @@ class ComparePanel(Panel):
 
     def _on_shown(self, view: View, values: np.ndarray) -> None:
         self._shown = _Shown(view.run_id, view.score, values)
-        self._draw()
+        self._ask_pictures()
 
     def _on_theme(self, event: object = None) -> None:
         self.setStyleSheet(dock_style(self._desk.viewer.theme))
@@ -341,36 +342,45 @@ class ComparePanel(Panel):
         return Look(view.width(), view.height(), view.devicePixelRatioF(), *colours)
 
     def _draw(self, *event: object) -> None:
+        """Draw both pictures again."""
+        self._wanted += 1
+        self._ask_pictures()
+
+    def _ask_pictures(self) -> None:
         if self._stopped or self._compared is None:
             return
+        # With another score on show the volcano stays: a thousand points would hold up the arrow keys.
+        look = self._look(self.volcano) if self._wanted != self._drawn[1] else None
         self._artist.ask(
-            self.kind_shown,
+            (self.kind_shown, self._wanted),
             partial(
-                _draw_both,
+                _pictures,
                 self._compared,
                 self.kind_shown,
                 self.plain.isChecked(),
                 self._shown,
-                self._look(self.volcano),
+                look,
                 self._look(self.spread),
             ),
         )
 
-    def _on_drawn(self, kind: str, pictures: tuple[Picture, Picture | None]) -> None:
-        self._drawn = kind
-        self.volcano.set_picture(pictures[0])
+    def _on_drawn(self, drawn: tuple[str, int], pictures: tuple[Picture | None, Picture | None]) -> None:
+        if pictures[0] is not None:
+            self._drawn = drawn
+            self.volcano.set_picture(pictures[0])
         self.spread.set_picture(pictures[1])
         shown = self._shown
-        self.volcano.mark(shown.score.name if shown is not None and shown.score.kind == kind else None)
+        self.volcano.mark(shown.score.name if shown is not None and shown.score.kind == self._drawn[0] else None)
 
-    def _on_not_drawn(self, kind: str, error: BaseException) -> None:
+    def _on_not_drawn(self, drawn: tuple[str, int], error: BaseException) -> None:
         self._desk.say(sentence(error))
 
 
-def _draw_both(
-    compared: Compared, kind: str, plain: bool, shown: _Shown | None, left: Look, right: Look
-) -> tuple[Picture, Picture | None]:
-    picture = volcano(compared, kind, left, plain=plain)
+def _pictures(
+    compared: Compared, kind: str, plain: bool, shown: _Shown | None, left: Look | None, right: Look
+) -> tuple[Picture | None, Picture | None]:
+    """The volcano, unless it is not wanted, and the distributions of the score on show, if it is of the same prediction."""
+    picture = None if left is None else volcano(compared, kind, left, plain=plain)
     if shown is None or shown.run_id != compared.run_id or len(shown.values) != len(compared.inside_a):
         return picture, None
     a, b = shown.values[compared.inside_a], shown.values[compared.inside_b]

@@ -376,11 +376,12 @@ def test_a_row_of_the_table_puts_its_map_on_show(qtbot, compared: ComparePanel, 
 
 
 def test_the_distribution_is_that_of_the_score_on_show(qtbot, compared: ComparePanel, desk) -> None:
-    before = compared.spread.picture
+    before, volcano = compared.spread.picture, compared.volcano.picture
     with qtbot.waitSignal(desk.presenter.shown):
         desk.presenter.show(Score("hallmark", "HYPOXIA"))
     qtbot.waitUntil(lambda: compared.spread.picture is not before)
     assert (compared.spread.picture.pixels != before.pixels).any()
+    assert compared.volcano.picture is volcano
 
 
 def test_hallmarks_are_shown_as_well_and_the_table_sorts_by_numbers(qtbot, compared: ComparePanel) -> None:
@@ -389,6 +390,15 @@ def test_hallmarks_are_shown_as_well_and_the_table_sorts_by_numbers(qtbot, compa
     compared.table.sortByColumn(1, Qt.SortOrder.AscendingOrder)
     effects = [compared.table.rows.cell(row, 1) for row in range(50)]
     assert effects == sorted(effects)
+
+
+def test_the_volcano_is_drawn_again_for_the_other_kind_and_the_other_q(qtbot, compared: ComparePanel) -> None:
+    spatial = compared.volcano.picture
+    press(qtbot, compared.plain)
+    qtbot.waitUntil(lambda: compared.volcano.picture is not spatial)
+    assert (compared.volcano.picture.pixels != spatial.pixels).any()
+    qtbot.keyClicks(compared.kind, "H")
+    qtbot.waitUntil(lambda: "HYPOXIA" in compared.volcano.picture.names)
 
 
 def test_the_whole_table_is_copied_with_its_provenance(qtbot, compared: ComparePanel) -> None:
