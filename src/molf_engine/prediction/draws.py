@@ -147,6 +147,7 @@ class SpreadDecoder:
         if len(draws) < 2:
             raise PredictionError("A spread needs at least 2 draws. Draw again with more.")
         self._bundle = bundle
+        self.draws = draws
         self._ends = draws.ends
         self._total = np.full(draws.ends.shape[1], np.nan, np.float32) if total is None else np.asarray(total)
         self._kept: dict[int, Guided] = {}

@@ -14,15 +14,17 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from napari_molf.core.maps import PatchMap
-from napari_molf.core.palette import EXPERT_COLOURS, MAX_EXPERTS
+from napari_molf.core.palette import EXPERT_COLOURS, MAX_EXPERTS, UNLIKE_COLOURS
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
     from napari.layers import Layer
 
-Role = Literal["score", "expert", "weight", "entropy"]
+Role = Literal["score", "expert", "weight", "entropy", "spread", "unlike", "faded"]
 METADATA_KEY = "molf_run"
-_COLOURMAPS: Mapping[Role, str] = {"score": "viridis", "weight": "cividis", "entropy": "cividis"}
+_COLOURMAPS: Mapping[Role, str] = {"score": "viridis", "weight": "cividis", "entropy": "cividis", "spread": "magma"}
+UNLIKE_LIMITS = (0.0, 2.0)
+"""Of the distance from training over its limit, so that 1 is in the middle."""
 
 
 class Placement:
@@ -102,8 +104,9 @@ class ResultLayers:
 
     def show_only(self, role: Role) -> None:
         """Hide every map of this run but one: colours that lie on each other can be read by nobody."""
+        shown = {role, "faded"} if role == "score" else {role}
         for layer in self.all():
-            layer.visible = role_of(layer) == role
+            layer.visible = role_of(layer) in shown
 
     def update_score(self, values: ArrayLike, limits: tuple[float, float] | None = None) -> None:
         """Change the values of the score layer while a map fills; a layer that the user deleted stays deleted."""
@@ -118,6 +121,36 @@ class ResultLayers:
     def show_entropy(self, entropy: ArrayLike, name: str) -> Layer:
         """Show how undecided the gate was, 0 to 1."""
         return self._show("entropy", entropy, name, (0.0, 1.0))
+
+    def show_spread(self, spread: ArrayLike, name: str, limits: tuple[float, float]) -> Layer:
+        """Show the (P,) standard deviation over draws of the score."""
+        return self._show("spread", spread, name, limits)
+
+    def show_unlike(self, distance: ArrayLike, name: str) -> Layer:
+        """Show the (P,) distance from training over its limit."""
+        return self._show("unlike", distance, name, UNLIKE_LIMITS)
+
+    def show_faded(self, colours: NDArray[np.uint8], name: str) -> Layer:
+        """Show (P, 4) colours in place of the score's own; its layer stays for its values and its colour bar."""
+        layer = self.layer("faded")
+        if layer is None:
+            layer = self._add_colours(colours, name)
+        elif self._patches.grid is None:
+            layer.face_color = colours / 255
+        else:
+            layer.data[...] = self._patches.colours(colours)
+            layer.refresh(extent=False)
+        if layer.name != name:
+            layer.name = name
+        self.set_opacity(self.opacity)
+        return layer
+
+    def end_fading(self) -> None:
+        """Show the score's own colours again."""
+        layer = self.layer("faded")
+        if layer is not None:
+            self._viewer.layers.remove(layer)
+        self.set_opacity(self.opacity)
 
     def show_experts(self, experts: NDArray[np.integer], count: int, name: str) -> Layer:
         """Show the (P,) top expert, counted from 0, in one colour each.
@@ -161,8 +194,9 @@ class ResultLayers:
     def set_opacity(self, opacity: float) -> None:
         """Opacity, 0 to 1, of every layer of this run."""
         self.opacity = opacity
+        faded = self.layer("faded") is not None
         for layer in self.all():
-            layer.opacity = opacity
+            layer.opacity = 0.0 if faded and role_of(layer) == "score" else opacity
 
     def remove(self) -> None:
         """Take every layer of this run away."""
@@ -186,7 +220,7 @@ class ResultLayers:
                 self._patches.centres,
                 features={"value": np.asarray(values, np.float32)},
                 face_color="value",
-                face_colormap=_COLOURMAPS[role],
+                face_colormap=_colourmap(role),
                 face_contrast_limits=limits,
                 **self._points_arguments(role, name),
             )
@@ -194,7 +228,7 @@ class ResultLayers:
             layer = self._viewer.add_image(
                 self._patches.image(values),
                 name=name,
-                colormap=_COLOURMAPS[role],
+                colormap=_colourmap(role),
                 contrast_limits=limits,
                 interpolation2d="nearest",
                 blending="translucent",
@@ -203,6 +237,21 @@ class ResultLayers:
             )
         self.show_colour_bars()
         return layer
+
+    def _add_colours(self, colours: NDArray[np.uint8], name: str) -> Layer:
+        if self._patches.grid is None:
+            return self._viewer.add_points(
+                self._patches.centres, face_color=colours / 255, **self._points_arguments("faded", name)
+            )
+        return self._viewer.add_image(
+            self._patches.colours(colours),
+            rgb=True,
+            name=name,
+            interpolation2d="nearest",
+            blending="translucent",
+            opacity=self.opacity,
+            **self._world("faded"),
+        )
 
     def _swap(
         self, layer: Any, values: ArrayLike, limits: tuple[float, float] | None, *, thumbnail: bool = True
@@ -240,6 +289,14 @@ class ResultLayers:
             "axis_labels": ("y", "x"),
             **self._placement.of((1.0, 1.0), (0.0, 0.0)),
         }
+
+
+def _colourmap(role: Role) -> Any:
+    if role != "unlike":
+        return _COLOURMAPS[role]
+    from napari.utils import Colormap
+
+    return Colormap(list(UNLIKE_COLOURS), name="unlike training", display_name="unlike training")
 
 
 def set_limits(layer: Any, limits: tuple[float, float]) -> None:

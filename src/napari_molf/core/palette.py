@@ -30,6 +30,9 @@ EXPERT_COLOURS: tuple[str, ...] = (
     "#bbbbbb",
 )
 
+UNLIKE_COLOURS: tuple[str, ...] = ("#0072b2", "#7fb8d8", "#f7f7f7", "#e9a070", "#b34700")
+"""From like the training slides to unlike them; the limit is the pale middle, and both ends are dark."""
+
 
 def expert_name(expert: int, names: dict[int, str] | None = None) -> str:
     """``E1`` for expert 0, or the name that a user gave it."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from qtpy.QtCore import QObject, Signal
@@ -116,7 +117,9 @@ class Desk(QObject):
         """Close every panel: the dock goes."""
         for panel in list(self._panels.values()):
             panel.stop()
-            self.viewer.window.remove_dock_widget(panel)
+            # A window that is closing has taken its docks along, and the panels with them.
+            with suppress(AttributeError, LookupError, RuntimeError):
+                self.viewer.window.remove_dock_widget(panel)
         self._panels.clear()
 
     def _on_panel_closed(self) -> None:

@@ -49,6 +49,8 @@ class Presenter(QObject):
         A :class:`View` and its (P,) values are on the map.
     routing_changed(object)
         The kind of expert map that is shown instead of the score, or none.
+    looked_at(str)
+        Role of the map that is shown now: the score, or one that takes its place.
     failed(str)
         A sentence for the user.
     """
@@ -56,6 +58,7 @@ class Presenter(QObject):
     run_changed = Signal(object)
     shown = Signal(object, object)
     routing_changed = Signal(object)
+    looked_at = Signal(str)
     failed = Signal(str)
 
     def __init__(self, viewer: ViewerModel, parent: QObject | None = None) -> None:
@@ -146,9 +149,10 @@ class Presenter(QObject):
     # -- the score -------------------------------------------------------------------------------------------
 
     def show(self, score: Score) -> None:
-        """Show a score, with colour limits of its own, in place of the map of the experts."""
+        """Show a score, with colour limits of its own, in place of the map of the experts; its spread, if that is looked at."""
         self.score = score
-        self._look_at("score")
+        spread = self._role == "spread" and self.layers is not None and self.layers.layer("spread") is not None
+        self.look_at("spread" if spread else "score")
         self._ask(fit=True)
 
     def set_guidance(self, guidance: float) -> None:
@@ -235,16 +239,18 @@ class Presenter(QObject):
             layers.show_weight(scores.routing[:, expert], f"Weight of {expert_name(expert)} · {run.model}")
         elif kind == "entropy":
             layers.show_entropy(scores.entropy, f"Routing entropy · {run.model}")
-        self._look_at(kind or "score")
+        self.look_at(kind or "score")
 
-    def _look_at(self, role: Role) -> None:
+    def look_at(self, role: Role) -> None:
+        """Show one map of this run and hide its others."""
         layers = self.layers
         if layers is None:
             return
         layers.show_only(role)
         if role != self._role:
             self._role = role
-            self.routing_changed.emit(None if role == "score" else role)
+            self.routing_changed.emit(role if role in ("expert", "weight", "entropy") else None)
+            self.looked_at.emit(role)
 
     # -- all of it -------------------------------------------------------------------------------------------
 

@@ -90,9 +90,7 @@ def test_in_the_other_scale_each_draw_is_converted_by_its_own_total(draws: Draws
     assert not np.allclose(spread, SpreadDecoder(draws, tiny_bundle).gene(tiny_bundle.genes.index[gene]), atol=1e-3)
 
 
-def test_blocks_do_not_change_the_spread(
-    draws: Draws, tiny_bundle: Bundle, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_blocks_do_not_change_the_spread(draws: Draws, tiny_bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = SpreadDecoder(draws, tiny_bundle).hallmark("APOPTOSIS")
     monkeypatch.setattr("molf_engine.prediction.draws._BLOCK_ROWS", 7 * DRAWS)
     monkeypatch.setattr("molf_engine.prediction.draws._KEEP_ROWS", 0)
@@ -112,9 +110,7 @@ def test_what_holds_no_draws_is_refused_in_a_sentence(tmp_path: Path) -> None:
         read_draws(tmp_path / "draws.npz")
 
 
-def test_one_draw_and_another_model_have_no_spread(
-    draws: Draws, tiny_bundle: Bundle, slide_path: Path
-) -> None:
+def test_one_draw_and_another_model_have_no_spread(draws: Draws, tiny_bundle: Bundle, slide_path: Path) -> None:
     with pytest.raises(PredictionError, match="at least 2 draws"):
         SpreadDecoder(replace(draws, ends=draws.ends[:1]), tiny_bundle)
     with pytest.raises(PredictionError, match="another model"):
