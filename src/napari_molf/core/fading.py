@@ -26,7 +26,7 @@ def steadiness(spread: ArrayLike, values: ArrayLike) -> NDArray[np.float32]:
     tissue = float(finite.var()) if finite.size else 0.0
     with np.errstate(invalid="ignore"):
         share = np.where(spread > 0, tissue / (tissue + np.square(spread)), 1.0)
-    return np.nan_to_num(share, nan=0.0).astype(np.float32)
+    return np.where(np.isnan(spread), 0.0, share).astype(np.float32)
 
 
 def faded_colours(

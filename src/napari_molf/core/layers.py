@@ -147,8 +147,10 @@ class ResultLayers:
 
     def end_fading(self) -> None:
         """Show the score's own colours again."""
-        layer = self.layer("faded")
+        layer, score = self.layer("faded"), self.layer("score")
         if layer is not None:
+            if score is not None and self._viewer.layers.selection.active is layer:
+                self._viewer.layers.selection.active = score
             self._viewer.layers.remove(layer)
         self.set_opacity(self.opacity)
 

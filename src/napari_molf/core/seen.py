@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from napari_molf.core.unfamiliar import sentences, unfamiliar_of
+from napari_molf.core.unfamiliar import in_short, unfamiliar_of
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -63,12 +63,11 @@ def _unsaid(what: str, learned: tuple[str, ...]) -> Fact:
 
 
 def _look(adata: AnnData | None) -> Fact:
-    learned = "99 of 100 training patches"
+    learned = "the limit holds 99 of 100 training patches"
     found = None if adata is None else unfamiliar_of(adata)
     if found is None:
         return Fact("how patches look", "not known" if adata is not None else "no prediction yet", learned, "unknown")
-    said = " ".join(sentences(found)) or "like the training slides"
     share = found.unlike / max(1, found.patches)
     # One in a hundred of the training patches themselves lies beyond the limit.
     outside = bool(found.shifted) or share > 0.05
-    return Fact("how patches look", said, learned, "outside" if outside else "inside")
+    return Fact("how patches look", in_short(found), learned, "outside" if outside else "inside")

@@ -71,7 +71,7 @@ def gene_line(gene: str, skills: Skills) -> str:
 
 
 def percent(share: float) -> str:
-    """``99\xa0%``; 100 only for what is whole."""
+    """Whole per cent with a space that does not break; 100 only for what is whole."""
     return f"{math.floor(share)}\u00a0%"
 
 

@@ -63,10 +63,19 @@ def sentences(found: Unfamiliar | None) -> list[str]:
     if found is None or not found.patches:
         return []
     if not found.shifted:
-        return [f"{_count(found.unlike, found.patches)} look unlike the training slides"] if found.unlike else []
+        verb = "looks" if found.unlike == 1 else "look"
+        return [f"{_count(found.unlike, found.patches)} {verb} unlike the training slides"] if found.unlike else []
     if not found.odd:
         return [WHOLE]
-    return [WHOLE, f"{_count(found.odd, found.patches)} are unlike tissue the model has seen even so."]
+    verb = "is" if found.odd == 1 else "are"
+    return [WHOLE, f"{_count(found.odd, found.patches)} {verb} unlike tissue the model has seen even so."]
+
+
+def in_short(found: Unfamiliar) -> str:
+    """For a table: ``unlike as a whole; 312 patches (8 %) even so``."""
+    if found.shifted:
+        return "unlike as a whole" + (f"; {_count(found.odd, found.patches)} even so" if found.odd else "")
+    return f"{_count(found.unlike, found.patches)} unlike" if found.unlike else "like the training slides"
 
 
 def threshold_of(run: Run) -> float | None:
@@ -93,8 +102,9 @@ def relative_distance(run: Run, *, own: bool) -> NDArray[np.float32] | None:
     own
         With the slide's own shift taken off.
     """
-    adata, threshold = run.scores.adata, threshold_of(run)
-    if threshold is None or not can_map(adata, own=own):
+    adata = run.scores.adata
+    threshold = threshold_of(run) if can_map(adata, own=own) else None
+    if threshold is None:
         return None
     return adata.obs["own_distance" if own else "distance"].to_numpy(np.float32) / np.float32(threshold)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import Qt, Signal
-from qtpy.QtWidgets import QFrame, QHBoxLayout, QLabel, QToolButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
 from napari_molf.core.skill import score_line, skills_of_run
 from napari_molf.core.unfamiliar import sentences, unfamiliar_of
@@ -68,8 +68,7 @@ class CardPanel(QFrame):
         self._doubt.setAccessibleName("Unlike the training slides")
         self._skill = QLabel()
         self._skill.setAccessibleName("How well this score is predicted")
-        self.more = QToolButton()
-        self.more.setText("more")
+        self.more = QPushButton("&More…")
         self.more.setToolTip("What this model knows: its training, its genes, its limits.")
         self.more.setAccessibleName("What this model knows")
         self.more.clicked.connect(self._on_more)

@@ -21,7 +21,7 @@ from napari_molf.core.skill import (
     spread_sentence,
 )
 from napari_molf.desk.part import Panel
-from napari_molf.trust.tables import KEY_ROLE, Cell, Rows, Sorted, table_of
+from napari_molf.trust.tables import KEY_ROLE, WIDEST, Cell, Rows, Sorted, table_of
 
 if TYPE_CHECKING:
     from molf_engine.bundle import Bundle
@@ -80,14 +80,11 @@ class KnownPanel(Panel):
         self.search.setAccessibleName("Find a gene in the table")
         self.search.setToolTip("Part of a gene's symbol. A click on a gene, or the arrow keys, show its map.")
         self.search.textChanged.connect(self._on_search)
-        genes = QWidget()
-        column = QVBoxLayout(genes)
-        column.setContentsMargins(0, 4, 0, 0)
-        column.addWidget(self.search)
-        column.addWidget(self.genes)
+        self.search.setMaximumWidth(WIDEST)
         self.tabs = QTabWidget()
-        for page, title in ((self.facts, "This &slide"), (genes, "&Genes"), (self.sets, "&Hallmarks")):
-            self.tabs.addTab(page, title)
+        self.tabs.addTab(self.facts, "This &slide")
+        self.tabs.addTab(_page(self.search, self.genes), "&Genes")
+        self.tabs.addTab(_page(self.sets), "&Hallmarks")
         self.tabs.addTab(self.card, "&Card")
         layout = QVBoxLayout(self)
         layout.setContentsMargins(8, 6, 8, 6)
@@ -159,6 +156,15 @@ class KnownPanel(Panel):
         """Let go of the desk."""
         self._desk.presenter.run_changed.disconnect(self.refresh)
         self._desk.chosen.disconnect(self.refresh)
+
+
+def _page(*widgets: QWidget) -> QWidget:
+    page = QWidget()
+    column = QVBoxLayout(page)
+    column.setContentsMargins(0, 4, 0, 0)
+    for widget in widgets:
+        column.addWidget(widget)
+    return page
 
 
 def _gene_row(gene: str, skills: Skills) -> tuple[Cell, ...]:

@@ -306,11 +306,17 @@ class TrustPart(Part):
         self._show_unlike()
 
     def _show_unlike(self) -> None:
+        from molf_engine.errors import MolfError
+
         run, layers = self.desk.run, self.desk.presenter.layers
         if run is None or layers is None:
             return
         own = self.own.isChecked()
-        distance = relative_distance(run, own=own)
+        try:
+            distance = relative_distance(run, own=own)
+        except MolfError as error:
+            self.desk.say(str(error))
+            return
         if distance is None:
             self.desk.say("How far this slide is from training is not known: its model holds no such statistics.")
             return

@@ -10,6 +10,8 @@ from qtpy.QtCore import QAbstractTableModel, QModelIndex, QSortFilterProxyModel,
 from qtpy.QtWidgets import QAbstractItemView, QHeaderView, QTableView, QWidget
 
 SORT_ROLE = int(Qt.ItemDataRole.UserRole) + 1
+WIDEST = 620
+"""Of a table, pixels."""
 KEY_ROLE = int(Qt.ItemDataRole.UserRole) + 2
 
 
@@ -86,7 +88,7 @@ class Sorted(QSortFilterProxyModel):
 
 
 def table_of(rows: Rows, name: str, sort_by: int, order: Qt.SortOrder) -> QTableView:
-    """A view of rows that a click on a heading sorts; the first column takes the room that is left."""
+    """A view of rows that a click on a heading sorts; no wider than the eye can follow a row."""
     proxy = Sorted(rows)
     proxy.setSourceModel(rows)
     proxy.setFilterCaseSensitivity(Qt.CaseSensitivity.CaseInsensitive)
@@ -100,6 +102,7 @@ def table_of(rows: Rows, name: str, sort_by: int, order: Qt.SortOrder) -> QTable
     view.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
     view.setTabKeyNavigation(False)
     view.setWordWrap(False)
+    view.setMaximumWidth(WIDEST)
     side, top = view.verticalHeader(), view.horizontalHeader()
     if side is not None and top is not None:
         side.hide()
