@@ -177,7 +177,7 @@ def _gene_row(gene: str, skills: Skills) -> tuple[Cell, ...]:
 
 
 def _set_rows(skills: Skills, bundle: Bundle | None) -> list[tuple[Cell, ...]]:
-    rows = []
+    rows: list[tuple[Cell, ...]] = []
     for found in set_figures(skills, bundle.path if bundle is not None else None):
         known = Cell(f"{found.known} of {found.size}", float(found.known))
         rows.append((Cell(found.name, found.name), known, _figure(found.pcc), _figure(found.ridge)))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from qtpy.QtCore import QSignalBlocker, QTimer
@@ -394,6 +394,6 @@ def _look_of(score: Layer) -> tuple[object, tuple[float, float], float]:
     return score.colormap, tuple(score.contrast_limits), float(score.gamma)
 
 
-def _look_events(score: Layer) -> list[object]:
+def _look_events(score: Layer) -> list[Any]:
     names = ("colormap", "contrast_limits", "gamma")
     return [getattr(score.events, name) for name in names if hasattr(score.events, name)]
