@@ -53,7 +53,7 @@ class DrawsRow(QWidget):
         self._bar = QProgressBar()
         self._bar.setTextVisible(False)
         self._bar.setAccessibleName("Share of the draws made")
-        self.cancel = QPushButton("Ca&ncel")
+        self.cancel = QPushButton("Cancel")
         self.cancel.setAccessibleName("Cancel the draws")
         self.cancel.setToolTip("Stop drawing now. The map stays as it is.")
         self.cancel.clicked.connect(self._on_cancel)

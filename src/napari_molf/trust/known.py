@@ -49,6 +49,7 @@ class KnownPanel(Panel):
     def __init__(self, desk: Desk, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._desk = desk
+        self._stopped = False
         self._shown: tuple[str | None, str | None] | None = None
         self.title = QLabel()
         self.title.setWordWrap(True)
@@ -82,10 +83,10 @@ class KnownPanel(Panel):
         self.search.textChanged.connect(self._on_search)
         self.search.setMaximumWidth(WIDEST)
         self.tabs = QTabWidget()
-        self.tabs.addTab(self.facts, "This &slide")
-        self.tabs.addTab(_page(self.search, self.genes), "&Genes")
-        self.tabs.addTab(_page(self.sets), "&Hallmarks")
-        self.tabs.addTab(self.card, "&Card")
+        self.tabs.addTab(self.facts, "This slide")
+        self.tabs.addTab(_page(self.search, self.genes), "Genes")
+        self.tabs.addTab(_page(self.sets), "Hallmarks")
+        self.tabs.addTab(self.card, "Card")
         layout = QVBoxLayout(self)
         layout.setContentsMargins(8, 6, 8, 6)
         layout.addWidget(self.title)
@@ -153,7 +154,10 @@ class KnownPanel(Panel):
             self._desk.presenter.show(score)
 
     def stop(self) -> None:
-        """Let go of the desk."""
+        """Let go of the desk; also when it has been told already, by the dock and by its own ×."""
+        if self._stopped:
+            return
+        self._stopped = True
         self._desk.presenter.run_changed.disconnect(self.refresh)
         self._desk.chosen.disconnect(self.refresh)
 

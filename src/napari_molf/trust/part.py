@@ -67,7 +67,7 @@ class TrustPart(Part):
         self.runner = DrawRunner(self, start)
         self._decoding = Newest(self)
         self.row = DrawsRow()
-        self.spread = QCheckBox("sp&read of the score")
+        self.spread = QCheckBox("spread of the score")
         self.spread.setToolTip("Map of the standard deviation over the draws, in the score's own units.")
         self.fade = QCheckBox("&fade where draws differ")
         self.fade.setToolTip(

@@ -128,3 +128,11 @@ def test_a_bundle_without_a_card_or_with_damaged_figures_says_so(
     (folder / "metrics.json").write_text("{", encoding="utf-8")
     desk.choose(replace(Bundle.load(folder), weights_hash="other"), None, None)
     assert "is damaged" in panel.title.text()
+
+
+def test_closing_it_twice_is_closing_it_once(desk: Desk, run: Run, panel: KnownPanel, starter: Bundle) -> None:
+    before = panel.title.text()
+    panel.stop()
+    panel.stop()
+    desk.presenter.add_run(replace(run, bundle=None, model="another", id="another"), None)
+    assert panel.title.text() == before
