@@ -51,6 +51,8 @@ from napari_molf.show.keys import CanvasKeys
 from napari_molf.show.panel import ShowPanel
 from napari_molf.show.readout import Readout
 from napari_molf.trust.card import CardPanel
+from napari_molf.trust.known import open_known
+from napari_molf.trust.part import TrustPart
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -63,7 +65,7 @@ if TYPE_CHECKING:
     from molf_engine.bundle import Bundle
     from napari_molf.core.request import Request
 
-PARTS: tuple[type[Part], ...] = (Compare, MeasuredPart, RegionsPart, QueuePart, SessionPart)
+PARTS: tuple[type[Part], ...] = (Compare, MeasuredPart, TrustPart, RegionsPart, QueuePart, SessionPart)
 """Sections below Experts, in the order in which they stand in the dock."""
 
 
@@ -180,6 +182,7 @@ class PredictWidget(QWidget):
         self.show_panel.display.threshold_changed.connect(self.presenter.set_threshold)
         self.presenter.shown.connect(self.show_panel.display.show_values)
         self.show_panel.save_pressed.connect(self._on_save)
+        self.card.more_wanted.connect(self._on_more_wanted)
         self.experts.routing_chosen.connect(self.presenter.show_routing)
         self.presenter.routing_changed.connect(self.experts.set_chosen)
         self._lister.done.connect(self._on_models)
@@ -274,11 +277,13 @@ class PredictWidget(QWidget):
         self.experts.set_run(run)
         for part in self.parts:
             part.set_run(run)
+        self.card.show_score(run, self.presenter.score)
         self._say_facts()
         if run is not None:
             self.presenter.show(self.presenter.score or run.scores.first_to_show())
 
     def _on_shown(self, view: View, values: np.ndarray) -> None:
+        self.card.show_score(self.presenter.run, view.score)
         # Fast steps are ahead of their maps: an earlier one that arrives now must not take the box back.
         if view.score == self.presenter.score != self.show_panel.search.current:
             self.show_panel.search.set_current(view.score)
@@ -292,6 +297,9 @@ class PredictWidget(QWidget):
     def _say_facts(self) -> None:
         run, info = self.presenter.run, self.form.info
         self.card.show_facts(run, self.form.bundle, simulated=info is not None and info.simulated)
+
+    def _on_more_wanted(self) -> None:
+        open_known(self.desk)
 
     # -- what the user does elsewhere ------------------------------------------------------------------------
 

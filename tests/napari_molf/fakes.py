@@ -195,6 +195,8 @@ def fake_bundle(
         name=name,
         path=Path(f"/models/{name}"),
         config=config,
+        has_encoder=True,
+        metrics={},
         card_line="trained on breast IDC, 2 patients, 0.69 um/px · held-out PCC 0.34 (ridge 0.33)",
         weights_hash="1" * 64,
     )

@@ -15,7 +15,7 @@ import numpy as np
 
 from molf_engine.bundle.latents import SlideLatents
 from molf_engine.errors import MolfError
-from molf_engine.prediction.jobs import Done, Failed, Message, Partial, PredictRequest, Started
+from molf_engine.prediction.jobs import Done, DrawRequest, Failed, Message, Partial, PredictRequest, Started
 from molf_engine.progress import Progress
 from molf_engine.slides import Patches
 
@@ -32,7 +32,10 @@ def main() -> None:
     threading.Thread(target=_end_with_parent, daemon=True).start()
     reporter = _Reporter(channel)
     try:
-        _predict(request, output, reporter)
+        if isinstance(request, DrawRequest):
+            _draw(request, output, reporter)
+        else:
+            _predict(request, output, reporter)
     except MolfError as error:
         reporter.send(Failed(str(error), True))
     except Exception as error:  # the last stop before the user: everything becomes a message
@@ -92,6 +95,33 @@ def _predict(request: PredictRequest, output: Path, reporter: _Reporter) -> None
         )
     reporter.progress(Progress("Saving", 0, 0))
     write_prediction(adata, output, overwrite=True)
+
+
+def _draw(request: DrawRequest, output: Path, reporter: _Reporter) -> None:
+    reporter.progress(Progress("Loading", 0, 0))
+    from molf_engine.bundle import Bundle
+    from molf_engine.encoders import FeatureCache
+    from molf_engine.errors import PredictionError
+    from molf_engine.prediction.draws import draw_slide, write_draws
+    from molf_engine.slides import fingerprint, open_slide, patches_at
+
+    bundle = Bundle.load(request.bundle)
+    with open_slide(request.slide, request.um_per_pixel) as slide:
+        if fingerprint(slide) != request.fingerprint:
+            raise PredictionError(f"{slide.path} is not the slide that was predicted any more. Predict it again.")
+        draws = draw_slide(
+            slide,
+            bundle,
+            patches_at(slide, request.positions, bundle.config.patch.size_um),
+            code=request.code,
+            guidance=request.guidance,
+            draws=request.draws,
+            seed=request.seed,
+            cache=FeatureCache(),
+            progress=reporter.progress,
+        )
+    reporter.progress(Progress("Saving", 0, 0))
+    write_draws(draws, output)
 
 
 def _end_with_parent() -> None:

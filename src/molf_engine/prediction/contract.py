@@ -4,8 +4,9 @@
 ``X``                     (P, G)      float32 expression in the scale that ``uns["molf"]["units"]`` names
 ``layers["sd"]``          (P, G)      spread over draws, only if draws were asked for
 ``obs``                               ``row``, ``col`` (-1: free position), ``total`` (predicted total counts), ``expert``,
-                                      ``routing_entropy`` (0..1), ``distance`` from the training features, ``unfamiliar``;
-                                      imported weights know neither of the last two, and no ``total`` (NaN)
+                                      ``routing_entropy`` (0..1), ``distance`` from the training features, ``unfamiliar``,
+                                      ``own_distance`` once the slide's own shift is taken off (absent of very few patches);
+                                      imported weights know none of the last three, and no ``total`` (NaN)
 ``obsm["spatial"]``       (P, 2)      patch centres x, y in level-0 pixels
 ``obsm["gate_logits"]``   (P, E)      conditional branch at t = 0, z0 = 0, without noise
 ``obsm["routing"]``       (P, E)      the weights used, 0 where an expert was not chosen
@@ -56,8 +57,9 @@ PROVENANCE = (
     "notice",
 )
 """Keys of ``uns["molf"]``; besides them ``grid`` (origin, stride, shape) where the patches lie on one, ``regions`` ((N, 2) outlines
-x, y in level-0 pixels, by number) where it was limited to some, and ``expert_labels``, one for each of ``expert_names``, where the user
-has given names to experts."""
+x, y in level-0 pixels, by number) where it was limited to some, ``expert_labels``, one for each of ``expert_names``, where the user has
+given names to experts, and where the training features are known ``familiar_distance``, which 99 % of the training patches stay within,
+and ``slide_shift``, the distance of the slide's median, see :data:`molf_engine.bundle.reference.SHIFT_LIMIT`."""
 
 OBS = ("row", "col", "total", "expert", "routing_entropy")
 OBSM = ("spatial", "gate_logits", "routing", "hallmark", "latent_cond", "latent_uncond")

@@ -49,12 +49,32 @@ class Guided:
                 f"Changing the guidance scale needs the model {molf['bundle']} (weights {molf['weights_hash'][:8]}), which is not "
                 "here. Choose the folder it is in as the model."
             )
+        self._hold(bundle, adata.obsm["latent_cond"], adata.obsm["latent_uncond"], adata.obs["total"].to_numpy())
+
+    @classmethod
+    def of_latents(cls, bundle: Bundle, latents: np.ndarray, total: np.ndarray) -> Guided:
+        """Scores of latents that are guided already: every guidance scale gives the same.
+
+        Parameters
+        ----------
+        bundle : Bundle
+            The model that they are of.
+        latents : ndarray
+            (P, L).
+        total : ndarray
+            (P,) total counts, for a model that did not learn depth.
+        """
+        made = cls.__new__(cls)
+        made._hold(bundle, latents, latents, total)
+        return made
+
+    def _hold(self, bundle: Bundle, conditional: np.ndarray, unconditional: np.ndarray, total: np.ndarray) -> None:
         self.bundle = bundle
         self.units: str = bundle.config.units
         self._genes = {symbol: place for place, symbol in enumerate(bundle.genes.index)}
-        self._conditional = np.asarray(adata.obsm["latent_cond"], dtype=np.float32)
-        self._unconditional = np.asarray(adata.obsm["latent_uncond"], dtype=np.float32)
-        self._predicted_total = adata.obs["total"].to_numpy(dtype=np.float32)
+        self._conditional = np.asarray(conditional, dtype=np.float32)
+        self._unconditional = np.asarray(unconditional, dtype=np.float32)
+        self._predicted_total = np.asarray(total, dtype=np.float32)
         # One slot: every score of a guidance scale shares the hidden layer, and a slider only ever shows one scale.
         self._latest: tuple[float, np.ndarray] | None = None
 

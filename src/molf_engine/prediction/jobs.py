@@ -21,7 +21,7 @@ import threading
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, ClassVar
 
 import numpy as np
 
@@ -57,6 +57,8 @@ class PredictRequest:
         Their names; none: numbers.
     """
 
+    result_name: ClassVar[str] = "prediction.h5ad"
+
     slide: str
     bundle: str
     um_per_pixel: float | None = None
@@ -66,6 +68,48 @@ class PredictRequest:
     stride_um: float | None = None
     positions: np.ndarray | None = None
     names: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True)
+class DrawRequest:
+    """Draws at the patches of a finished prediction, see :func:`molf_engine.prediction.draws.draw_slide`.
+
+    Attributes
+    ----------
+    slide : str
+        Path of the slide.
+    bundle : str
+        Path of the bundle.
+    um_per_pixel : float
+        Of the prediction.
+    fingerprint : str
+        Of the slide that was predicted: another file at its path is refused.
+    positions : ndarray
+        (P, 2) centres x, y of the patches, level-0 pixels.
+    code : str
+        Cancer code.
+    guidance : float
+        Guidance scale.
+    draws : int
+        K, paths from noise.
+    seed : int
+        Of the noise.
+    """
+
+    result_name: ClassVar[str] = "draws.npz"
+
+    slide: str
+    bundle: str
+    um_per_pixel: float
+    fingerprint: str
+    positions: np.ndarray
+    code: str = UNKNOWN_CODE
+    guidance: float = 1.0
+    draws: int = 16
+    seed: int = 0
+
+
+Request = PredictRequest | DrawRequest
 
 
 @dataclass(frozen=True)
@@ -85,7 +129,7 @@ class Partial:
 
 @dataclass(frozen=True)
 class Done:
-    """The finished prediction is in this file, in a folder that goes when the job is closed."""
+    """What was asked for is in this file, in a folder that goes when the job is closed."""
 
     path: Path
 
@@ -107,11 +151,11 @@ class PredictJob:
 
     Parameters
     ----------
-    request : PredictRequest
-        What to predict.
+    request : PredictRequest or DrawRequest
+        What to predict, or to draw.
     """
 
-    def __init__(self, request: PredictRequest) -> None:
+    def __init__(self, request: Request) -> None:
         self.request = request
         self._folder = Path(tempfile.mkdtemp(prefix="napari-molf-"))
         self._errors = (self._folder / "errors.txt").open("wb")
@@ -130,7 +174,7 @@ class PredictJob:
         # The pipe stays open: the child ends when it breaks, so that it never outlives the viewer.
         # If it died at once, the reader reports why.
         with suppress(OSError):
-            pickle.dump((request, self._folder / "prediction.h5ad"), self._child.stdin)
+            pickle.dump((request, self._folder / request.result_name), self._child.stdin)
             self._child.stdin.flush()
         self._reader = threading.Thread(target=self._read, args=(self._child.stdout,), name="molf-job", daemon=True)
         self._reader.start()

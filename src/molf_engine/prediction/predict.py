@@ -202,10 +202,10 @@ def predict_slide(
             progress,
         )
     total = decoder.total(hidden) if decoder.has_depth else _total_beside(bundle, features)
-    adata = _assemble(bundle, slide, patches, latents, features, values, spread, total)
-    adata.uns["molf"] = _provenance(bundle, slide, patches, code, guidance, estimation, broken, precision)
+    provenance = _provenance(bundle, slide, patches, code, guidance, estimation, broken, precision)
     if limits:
-        adata.uns["molf"]["regions"] = limits
+        provenance["regions"] = limits
+    adata = _assemble(bundle, slide, patches, latents, features, values, spread, total, provenance)
     progress(Progress("Predicting", len(patches), len(patches)))
     return adata
 
@@ -274,6 +274,7 @@ def _assemble(
     values: np.ndarray,
     spread: np.ndarray | None,
     total: np.ndarray,
+    provenance: dict[str, Any],
 ) -> ad.AnnData:
     import anndata as ad
     import pandas as pd
@@ -291,16 +292,19 @@ def _assemble(
         index=names,
     )
     reference = bundle.reference()
-    if reference is not None:
-        obs["distance"] = reference.distance(features)
-        obs["unfamiliar"] = obs["distance"] > reference.threshold
+    familiarity = reference.judge(features) if reference is not None else None
+    if familiarity is not None:
+        obs["distance"] = familiarity.distance
+        obs["unfamiliar"] = familiarity.distance > familiarity.threshold
+        if familiarity.own_distance is not None:
+            obs["own_distance"] = familiarity.own_distance
     var = genes[["measured", "heldout_pcc"]].copy()
     var.index.name = "symbol"
     hallmark = hallmark_scores(
         values, tuple(genes.index), genes["mean"].to_numpy(), genes["sd"].to_numpy(), genes["measured"].to_numpy()
     ).set_index(names)
     image, scale = _picture(slide)
-    return ad.AnnData(
+    adata = ad.AnnData(
         X=values.astype(np.float32),
         obs=obs,
         var=var,
@@ -325,9 +329,15 @@ def _assemble(
                     },
                     "metadata": {},
                 }
-            }
+            },
+            "molf": provenance,
         },
     )
+    if familiarity is not None:
+        adata.uns["molf"]["familiar_distance"] = familiarity.threshold
+        if familiarity.shift is not None:
+            adata.uns["molf"]["slide_shift"] = familiarity.shift
+    return adata
 
 
 def _picture(slide: Slide) -> tuple[np.ndarray, float]:

@@ -17,7 +17,7 @@ from napari_molf.core.compat import colour_bar
 from napari_molf.core.drawing import Drawing, Placement, diverging_colourmap
 from napari_molf.core.maps import PatchMap
 from napari_molf.core.numbers import number_places
-from napari_molf.core.palette import EXPERT_COLOURS, MAX_EXPERTS, ink_on
+from napari_molf.core.palette import EXPERT_COLOURS, MAX_EXPERTS, UNLIKE_COLOURS, ink_on
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
@@ -25,9 +25,19 @@ if TYPE_CHECKING:
 
 __all__ = ["METADATA_KEY", "Placement", "ResultLayers", "Role", "mark", "role_of", "run_of"]
 
-Role = Literal["score", "expert", "weight", "load", "entropy", "numbers"]
+Role = Literal["score", "expert", "weight", "load", "entropy", "numbers", "spread", "unlike", "faded"]
 METADATA_KEY = "molf_run"
-_COLOURMAPS: Mapping[Role, str] = {"score": "viridis", "weight": "cividis", "load": "cividis", "entropy": "cividis"}
+_COLOURMAPS: Mapping[Role, str] = {
+    "score": "viridis",
+    "weight": "cividis",
+    "load": "cividis",
+    "entropy": "cividis",
+    "spread": "magma",
+}
+UNLIKE_LIMITS = (0.0, 2.0)
+"""Of the distance from training over its limit, so that 1 is in the middle."""
+_BESIDE: Mapping[Role, Role] = {"expert": "numbers", "score": "faded"}
+"""What is shown together with a map, if it is there."""
 
 
 def run_of(layer: Layer) -> str | None:
@@ -120,7 +130,7 @@ class ResultLayers:
 
     def show_only(self, role: Role) -> None:
         """Hide every map of this run but one: colours that lie on each other can be read by nobody."""
-        shown = (role, "numbers") if role == "expert" else (role,)
+        shown = {role, _BESIDE.get(role, role)}
         for layer in self.all():
             layer.visible = role_of(layer) in shown and not self.held
 
@@ -154,6 +164,38 @@ class ResultLayers:
     def show_entropy(self, entropy: ArrayLike, name: str) -> Layer:
         """Show how undecided the gate was, 0 to 1."""
         return self._show("entropy", entropy, name, (0.0, 1.0))
+
+    def show_spread(self, spread: ArrayLike, name: str, limits: tuple[float, float]) -> Layer:
+        """Show the (P,) standard deviation over draws of the score."""
+        return self._show("spread", spread, name, limits)
+
+    def show_unlike(self, distance: ArrayLike, name: str) -> Layer:
+        """Show the (P,) distance from training over its limit."""
+        return self._show("unlike", distance, name, UNLIKE_LIMITS)
+
+    def show_faded(self, colours: NDArray[np.uint8], name: str) -> Layer:
+        """Show (P, 4) colours in place of the score's own; its layer stays for its values and its colour bar."""
+        layer = self.layer("faded")
+        if layer is None:
+            layer = self._add_colours(colours, name)
+        elif self._patches.grid is None:
+            layer.face_color = colours / 255
+        else:
+            layer.data[...] = self._patches.colours(colours)
+            layer.refresh(extent=False)
+        if layer.name != name:
+            layer.name = name
+        self.set_opacity(self.opacity)
+        return layer
+
+    def end_fading(self) -> None:
+        """Show the score's own colours again."""
+        layer, score = self.layer("faded"), self.layer("score")
+        if layer is not None:
+            if score is not None and self._viewer.layers.selection.active is layer:
+                self._viewer.layers.selection.active = score
+            self._viewer.layers.remove(layer)
+        self.set_opacity(self.opacity)
 
     def show_experts(self, experts: NDArray[np.integer], count: int, name: str) -> Layer:
         """Show the (P,) top expert, counted from 0, in one colour each, with its number on every larger area.
@@ -223,9 +265,10 @@ class ResultLayers:
     def set_opacity(self, opacity: float) -> None:
         """Opacity, 0 to 1, of every layer of this run."""
         self.opacity = opacity
+        faded = self.layer("faded") is not None
         for layer in self.all():
             if role_of(layer) != "numbers":
-                layer.opacity = opacity
+                layer.opacity = 0.0 if faded and role_of(layer) == "score" else opacity
 
     def remove(self) -> None:
         """Take every layer of this run away."""
@@ -245,7 +288,7 @@ class ResultLayers:
                 "opacity": self.opacity,
                 "metadata": mark(self._run_id, role),
             }
-            layer = self.drawing.make(values, name, limits or (0.0, 1.0), _COLOURMAPS[role], **arguments)
+            layer = self.drawing.make(values, name, limits or (0.0, 1.0), _colourmap(role), **arguments)
             self._viewer.add_layer(layer)
             self.show_colour_bars()
             return layer
@@ -262,3 +305,31 @@ class ResultLayers:
         elif not diverging and self._plain_colourmap is not None:
             setattr(layer, attribute, self._plain_colourmap)
             self._plain_colourmap = None
+
+    def _add_colours(self, colours: NDArray[np.uint8], name: str) -> Layer:
+        arguments = {
+            "name": name,
+            "blending": "translucent",
+            "opacity": self.opacity,
+            "visible": not self.held,
+            "metadata": mark(self._run_id, "faded"),
+        }
+        if self._patches.grid is None:
+            return self._viewer.add_points(
+                self._patches.centres, face_color=colours / 255, **self.drawing.discs(), **arguments
+            )
+        return self._viewer.add_image(
+            self._patches.colours(colours),
+            rgb=True,
+            interpolation2d="nearest",
+            **self.drawing.world(),
+            **arguments,
+        )
+
+
+def _colourmap(role: Role) -> Any:
+    if role != "unlike":
+        return _COLOURMAPS[role]
+    from napari.utils import Colormap
+
+    return Colormap(list(UNLIKE_COLOURS), name="unlike training", display_name="unlike training")

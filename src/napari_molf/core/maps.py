@@ -101,6 +101,13 @@ class PatchMap:
         out[self.rows, self.cols] = np.asarray(experts, np.int64) + 1
         return out
 
+    def colours(self, colours: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """(rows, cols, 4) picture of one colour (P, 4) per patch; transparent where there is no patch."""
+        grid = self._need_grid()
+        out = np.zeros((*grid.shape, 4), np.uint8)
+        out[self.rows, self.cols] = colours
+        return out
+
     def patch_at(self, y: float, x: float) -> int | None:
         """Index of the patch under a world position, if there is one."""
         if self.grid is not None:

@@ -41,6 +41,8 @@ DIVERGING: tuple[str, ...] = (
     "#c05a00",
     "#5e2a04",
 )
+UNLIKE_COLOURS: tuple[str, ...] = ("#0072b2", "#7fb8d8", "#f7f7f7", "#e9a070", "#b34700")
+"""From like the training slides to unlike them; the limit is the pale middle, and both ends are dark."""
 
 
 def ink_on(colour: str) -> str:

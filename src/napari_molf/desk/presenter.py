@@ -18,7 +18,7 @@ from napari_molf.core.run import Run
 from napari_molf.core.scores import Score
 from napari_molf.core.slide_layer import slide_info
 from napari_molf.core.threshold import Threshold
-from napari_molf.core.view_state import Routing
+from napari_molf.core.view_state import ROUTINGS, Routing
 from napari_molf.core.views import Decoded, Limits, Minus, View, Wanted, caption
 from napari_molf.desk.background import Newest, sentence
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 __all__ = ["Presenter", "Routing", "View"]
 
 SETTLED_MS = 300
-Shown = Literal["score"] | Routing
+Shown = Literal["score", "spread", "unlike"] | Routing
 _Answer = tuple[NDArray[np.floating], Limits | None, tuple[NDArray[np.floating], ...]]
 
 
@@ -54,6 +54,8 @@ class Presenter(QObject):
         The kind of expert map that is shown instead of the score, or none.
     names_changed()
         Experts of the run have other names now.
+    looked_at(str)
+        Role of the map that is shown now: the score, or one that takes its place.
     failed(str)
         A sentence for the user.
     """
@@ -65,6 +67,7 @@ class Presenter(QObject):
     leaving = Signal()
     routing_changed = Signal(object)
     names_changed = Signal()
+    looked_at = Signal(str)
     failed = Signal(str)
 
     def __init__(self, viewer: ViewerModel, parent: QObject | None = None) -> None:
@@ -107,7 +110,7 @@ class Presenter(QObject):
     @property
     def routing(self) -> Routing | None:
         """The map of the experts that is shown instead of the score."""
-        return None if self._role == "score" else self._role
+        return next((kind for kind in ROUTINGS if kind == self._role), None)
 
     @property
     def opacity(self) -> float:
@@ -200,9 +203,18 @@ class Presenter(QObject):
     # -- the score -------------------------------------------------------------------------------------------
 
     def show(self, score: Score, limits: tuple[float, float] | None = None) -> None:
-        """Show a score in place of the map of the experts, with ``limits`` or, if there are none, colour limits of its own."""
+        """Show a score in place of other maps; its spread, if that is looked at.
+
+        Parameters
+        ----------
+        score
+            The score.
+        limits
+            Colour limits; its own if there are none.
+        """
         self.score = score
-        self._look_at("score")
+        spread = self._role == "spread" and self.layers is not None and self.layers.layer("spread") is not None
+        self.look_at("spread" if spread else "score")
         self._ask(fit=True, limits=limits)
 
     def set_guidance(self, guidance: float) -> None:
@@ -219,7 +231,7 @@ class Presenter(QObject):
         """Show what the score differs by from something else, with limits alike on both sides of 0; none: the score itself."""
         if minus != self.minus:
             self.minus = minus
-            self._look_at("score")
+            self.look_at("score")
             self._ask(fit=True)
 
     def set_beside(self, beside: tuple[Wanted, ...]) -> None:
@@ -340,7 +352,7 @@ class Presenter(QObject):
             layers.show_load(local_load(run.patches, scores.used[:, expert]), _routing_caption(run, kind, expert))
         elif kind == "entropy":
             layers.show_entropy(scores.entropy, f"Routing entropy · {run.model}")
-        self._look_at(kind or "score")
+        self.look_at(kind or "score")
 
     def name_experts(self, names: Mapping[int, str]) -> None:
         """Keep names for the experts of the run's model, in place of those that were kept, and show them everywhere.
@@ -377,14 +389,16 @@ class Presenter(QObject):
         if stored.notice:
             self.failed.emit(stored.notice)
 
-    def _look_at(self, role: Shown) -> None:
+    def look_at(self, role: Shown) -> None:
+        """Show one map of this run and hide its others."""
         layers = self.layers
         if layers is None:
             return
         layers.show_only(role)
         if role != self._role:
             self._role = role
-            self.routing_changed.emit(None if role == "score" else role)
+            self.routing_changed.emit(self.routing)
+            self.looked_at.emit(role)
 
     # -- all of it -------------------------------------------------------------------------------------------
 

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QFrame, QLabel, QVBoxLayout, QWidget
+from qtpy.QtCore import Qt, Signal
+from qtpy.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
+
+from napari_molf.core.skill import score_line, skills_of_run
+from napari_molf.core.unfamiliar import sentences, unfamiliar_of
 
 if TYPE_CHECKING:
     from molf_engine.bundle import Bundle
     from napari_molf.core.run import Run
+    from napari_molf.core.scores import Score
 
 NOTICE = "Predicted, not measured. Research use only."
 SIMULATED = "Simulated tissue: drawn by a program, no patient."
@@ -33,21 +37,41 @@ def banner_of(run: Run | None, bundle: Bundle | None, *, simulated: bool) -> str
 
 
 def doubt_of(run: Run | None) -> str | None:
-    """How many patches the model has seen nothing like."""
-    if run is None or not run.unfamiliar:
+    """What of the slide the model has seen nothing like: all of it, some patches, or nothing to speak of."""
+    said = [] if run is None else sentences(unfamiliar_of(run.scores.adata))
+    return "⚠ " + "\n".join(said) if said else None
+
+
+def skill_of(run: Run | None, score: Score | None) -> str | None:
+    """How well the model predicts the score on show, in its held-out figures."""
+    if run is None or score is None:
         return None
-    share = 100 * run.unfamiliar / len(run.patches)
-    return f"⚠ {run.unfamiliar:,} patches ({share:.0f} %) look unlike the training slides"
+    return score_line(score, skills_of_run(run))
 
 
 class CardPanel(QFrame):
-    """The lines at the foot of the dock, outside what scrolls and folds."""
+    """The lines at the foot of the dock, outside what scrolls and folds.
+
+    Signals
+    -------
+    more_wanted()
+        Show all that is known of the model.
+    """
+
+    more_wanted = Signal()
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._banner = QLabel()
         self._banner.setObjectName("molf_banner")
         self._doubt = QLabel()
+        self._doubt.setAccessibleName("Unlike the training slides")
+        self._skill = QLabel()
+        self._skill.setAccessibleName("How well this score is predicted")
+        self.more = QPushButton("&More…")
+        self.more.setToolTip("What this model knows: its training, its genes, its limits.")
+        self.more.setAccessibleName("What this model knows")
+        self.more.clicked.connect(self._on_more)
         self._card = QLabel()
         self._card.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self._card.setAccessibleName("Model card")
@@ -57,13 +81,18 @@ class CardPanel(QFrame):
         layout.setSpacing(3)
         for label in self._labels:
             label.setWordWrap(True)
-            layout.addWidget(label)
-        self._banner.hide()
-        self._doubt.hide()
+            if label is not self._notice:
+                layout.addWidget(label)
+        foot = QHBoxLayout()
+        foot.addWidget(self._notice, 1)
+        foot.addWidget(self.more)
+        layout.addLayout(foot)
+        for label in (self._banner, self._doubt, self._skill):
+            label.hide()
 
     @property
     def _labels(self) -> tuple[QLabel, ...]:
-        return self._banner, self._doubt, self._card, self._notice
+        return self._banner, self._doubt, self._skill, self._card, self._notice
 
     @property
     def text(self) -> str:
@@ -78,6 +107,15 @@ class CardPanel(QFrame):
         for label, text in ((self._banner, banner_of(run, bundle, simulated=simulated)), (self._doubt, doubt_of(run))):
             label.setText(text or "")
             label.setVisible(text is not None)
+
+    def show_score(self, run: Run | None, score: Score | None) -> None:
+        """Say how well the score on the map is predicted."""
+        text = skill_of(run, score)
+        self._skill.setText(text or "")
+        self._skill.setVisible(text is not None)
+
+    def _on_more(self) -> None:
+        self.more_wanted.emit()
 
 
 def _details(bundle: Bundle) -> str:

@@ -260,3 +260,16 @@ def test_bfloat16_moves_the_values_little_and_is_stated(
     assert predicted.uns["molf"]["precision"] == "float32"
     moved = np.abs(half.X - predicted.X)
     assert 0 < moved.max() < 0.1
+
+
+def test_the_shift_of_the_whole_slide_is_kept_beside_the_distance_of_each_patch(
+    predicted: ad.AnnData, tiny_bundle: Bundle
+) -> None:
+    reference = tiny_bundle.reference()
+    assert reference is not None
+    molf, obs = predicted.uns["molf"], predicted.obs
+    assert molf["familiar_distance"] == reference.threshold
+    assert ((obs["distance"] > reference.threshold) == obs["unfamiliar"]).all()
+    # Of the same tissue as the training sections: unlike them in single patches at most.
+    assert 0 < molf["slide_shift"] < 1
+    assert (obs["own_distance"] > 0).all() and len(obs["own_distance"].unique()) > 1
