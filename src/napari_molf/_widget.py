@@ -34,6 +34,7 @@ from napari_molf.desk.background import Newest, sentence
 from napari_molf.desk.desk import Desk
 from napari_molf.desk.part import Part
 from napari_molf.desk.presenter import Presenter, View
+from napari_molf.desk.quiet import QuietCollector
 from napari_molf.desk.sections import Section, dock_style, list_style, put_in_tab_order
 from napari_molf.experts.panel import ExpertPanel
 from napari_molf.predict import models
@@ -80,6 +81,7 @@ class PredictWidget(QWidget):
         self.presenter = Presenter(napari_viewer, self)
         self.desk = Desk(napari_viewer, self.presenter, self)
         self.runner = PredictionRunner(self)
+        self._quiet = QuietCollector(self)
         self._lister = Newest(self)
         self._opener = Newest(self)
         self._saver = Newest(self)
@@ -216,6 +218,7 @@ class PredictWidget(QWidget):
         self._slide_layer = self.form.layer
         self._pending, self._pending_id, self._filling_limits = None, uuid.uuid4().hex, None
         self.runner.start(request, bundle, self.presenter.score)
+        self._quiet.begin()
         self.row.set_running(True)
         self.form.enabled = False
         self.row.cancel.setFocus(Qt.FocusReason.OtherFocusReason)
@@ -273,6 +276,7 @@ class PredictWidget(QWidget):
             pending.remove()
 
     def _at_rest(self) -> None:
+        self._quiet.end_soon()
         self.form.enabled = True
         self.row.set_running(False)
 
@@ -392,6 +396,7 @@ class PredictWidget(QWidget):
             return
         self._stopped = True
         self.runner.stop()
+        self._quiet.end()
         self.presenter.stop()
         for background in (self._lister, self._opener, self._saver):
             background.stop()
