@@ -33,6 +33,7 @@ from napari_molf.desk.desk import Desk, Outcome
 from napari_molf.desk.part import Part
 from napari_molf.desk.preferences import preferences
 from napari_molf.desk.presenter import Presenter, View
+from napari_molf.desk.quiet import QuietCollector
 from napari_molf.desk.sections import Section, dock_style, list_style, put_in_tab_order
 from napari_molf.desk.view import look_at
 from napari_molf.experts.panel import ExpertPanel
@@ -86,6 +87,7 @@ class PredictWidget(QWidget):
         self.presenter = Presenter(napari_viewer, self)
         self.desk = Desk(napari_viewer, self.presenter, self)
         self.live = LivePrediction(napari_viewer, self.presenter, self)
+        self._quiet = QuietCollector(self)
         self._lister = Newest(self)
         self._opener = Newest(self)
         self._saver = Newest(self)
@@ -254,6 +256,7 @@ class PredictWidget(QWidget):
         self.live.start(request, bundle, slide_layer)
 
     def _on_began(self, request: Request) -> None:
+        self._quiet.begin()
         self.row.set_running(True)
         self.form.enabled = False
         self.row.cancel.setFocus(Qt.FocusReason.OtherFocusReason)
@@ -261,6 +264,7 @@ class PredictWidget(QWidget):
     def _on_ended(self, outcome: Outcome) -> None:
         from napari.utils.notifications import show_error
 
+        self._quiet.end_soon()
         self.form.enabled = True
         self.row.set_running(False)
         if outcome.run is not None:
@@ -410,6 +414,7 @@ class PredictWidget(QWidget):
             return
         self._stopped = True
         self.live.stop()
+        self._quiet.end()
         self.presenter.stop()
         for background in (self._lister, self._opener, self._saver):
             background.stop()
