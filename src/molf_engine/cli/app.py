@@ -9,6 +9,7 @@ from cyclopts import App, ArgumentCollection, Parameter
 COMMANDS = {
     "train": "Train a model from sections with measured expression, and write it as a bundle.",
     "predict": "Predict expression for slides; each result is an AnnData, one row per patch.",
+    "export": "Write a prediction for QuPath, SpatialData, spreadsheets, as images, figures or a report.",
     "prepare": "Prepare a HEST-layout folder for training: features and counts in one corpus.",
     "evaluate": "Score a bundle beside ridge, MLP and depth-only; nothing is fitted.",
     "select-guidance": "Choose the guidance scale on measured sections by Filter-and-Rank.",
