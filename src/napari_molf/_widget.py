@@ -43,6 +43,7 @@ from napari_molf.regions.layer import add_regions_layer
 from napari_molf.show.help import HelpButton
 from napari_molf.show.panel import ShowPanel
 from napari_molf.show.readout import Readout
+from napari_molf.take_along.part import TakeAlongPart
 from napari_molf.trust.card import CardPanel
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ if TYPE_CHECKING:
 
     from molf_engine.bundle import Bundle
 
-PARTS: tuple[type[Part], ...] = ()
+PARTS: tuple[type[Part], ...] = (TakeAlongPart,)
 """Sections below Experts, in the order in which they stand in the dock."""
 
 

@@ -7,6 +7,8 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
+from molf_engine.errors import SlideError
+
 
 def export(
     result: Annotated[Path, Parameter(help="Prediction, .h5ad or .zarr.")],
@@ -52,6 +54,7 @@ def export(
     from molf_engine.export.shown import Shown
     from molf_engine.files import make_parent, refuse_existing
     from molf_engine.prediction import read_prediction
+    from molf_engine.prediction.whereabouts import find_slide, is_slide_of
 
     chosen = format_of(output) if as_format is None else format_named(as_format)
     refuse_existing(output, overwrite)
@@ -64,6 +67,9 @@ def export(
     wanted = shown.find(scores)
     if not wanted and chosen.takes == "many":
         wanted = shown.hallmarks
+    if slide is not None and not is_slide_of(adata, slide):
+        raise SlideError(f"{slide} is not the slide that {result} was made on. Give that one, or leave --slide out.")
+    place = slide if slide is not None else find_slide(adata, result)
     with progress_bar() as progress:
-        write(shown, output, chosen, wanted, slide_path=slide, overwrite=overwrite, progress=progress)
+        write(shown, output, chosen, wanted, slide_path=place, overwrite=overwrite, progress=progress)
     say(f"{output}")

@@ -5,6 +5,7 @@ Drawn without a window, from a prediction and its slide, or the thumbnail that t
 
 from __future__ import annotations
 
+import io
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -103,6 +104,13 @@ def write_figure(
     progress(Progress("Writing", 0, 0))
     with atomic_path(path, overwrite=overwrite) as file:
         save(figure, file, kind.removeprefix("."), provenance.line(shown))
+
+
+def picture(shown: Shown, score: ScoreName | None, look: Look | None = None, *, slide: Slide | None = None) -> bytes:
+    """The same as PNG in memory, for a clipboard; parameters as in :func:`write_figure`."""
+    png = io.BytesIO()
+    save(draw(shown, score, look, slide=slide), png, "png", provenance.line(shown))
+    return png.getvalue()
 
 
 def save(figure: Figure, file: Any, kind: str, description: str) -> None:
@@ -222,7 +230,7 @@ def _draw_score(shown: Shown, axes: Axes, score: ScoreName, look: Look, label: s
     )
     bar.set_label(label, fontsize=8)
     bar.ax.tick_params(labelsize=7.5)
-    bar.outline.set_linewidth(0.5)  # type: ignore[operator]
+    bar.outline.set_linewidth(0.5)
 
 
 def _beyond(values: np.ndarray, low: float | None, high: float | None) -> str:

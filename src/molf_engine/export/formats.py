@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from molf_engine.errors import MolfError, SlideError
+from molf_engine.errors import MolfError
 from molf_engine.progress import ProgressCallback, silent
 
 if TYPE_CHECKING:
@@ -95,6 +95,7 @@ def export(
     scores: Sequence[ScoreName] = (),
     *,
     look: Look | None = None,
+    experts: bool = False,
     slide_path: Path | None = None,
     regions: pd.DataFrame | None = None,
     overwrite: bool = True,
@@ -115,6 +116,8 @@ def export(
         programme if there is none.
     look : Look, optional
         How a map is drawn.
+    experts : bool
+        Draw a figure of the top expert of each patch, not of a score.
     slide_path : Path, optional
         The slide, for figures and reports; where it is missing or is none, the thumbnail is drawn.
     regions : DataFrame, optional
@@ -168,20 +171,12 @@ def export(
                 else:
                     from molf_engine.export.figure import write_figure
 
-                    write_figure(shown, path, score, look, slide=slide, overwrite=overwrite, progress=progress)
+                    drawn = None if experts else score
+                    write_figure(shown, path, drawn, look, slide=slide, overwrite=overwrite, progress=progress)
 
 
 def slide_of(shown: Shown, path: Path | None = None) -> Slide | None:
-    """The slide of a prediction, open, if it is at ``path`` - or where it was - and has the size that it had; else none."""
-    from molf_engine.slides import open_slide
+    """The slide of a prediction, open, if it is at ``path`` - or where it was - and still the same; else none."""
+    from molf_engine.prediction.whereabouts import open_slide_of
 
-    size = shown.molf["slide"]
-    place = Path(str(size["path"])) if path is None else path
-    try:
-        slide = open_slide(place, shown.um_per_pixel)
-    except (SlideError, OSError):
-        return None
-    if (slide.levels[0].width, slide.levels[0].height) != (int(size["width"]), int(size["height"])):
-        slide.close()
-        return None
-    return slide
+    return open_slide_of(shown.adata, Path(str(shown.molf["slide"]["path"])) if path is None else path)

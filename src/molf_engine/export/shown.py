@@ -174,7 +174,8 @@ class Shown:
     def values(self, score: ScoreName) -> np.ndarray:
         """(P,) float32 values of a score, as they are on show."""
         if score.kind == "entropy":
-            return self.adata.obs["routing_entropy"].to_numpy(np.float32)  # type: ignore[no-any-return]
+            entropy: np.ndarray = self.adata.obs["routing_entropy"].to_numpy(np.float32)
+            return entropy
         if score.kind == "weight":
             return np.asarray(self.adata.obsm["routing"], np.float32)[:, self._expert_of(score)]
         if self._guided is not None:

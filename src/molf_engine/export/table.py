@@ -1,7 +1,7 @@
 """CSV: one row per patch, read by pandas and by spreadsheets without any option.
 
 Its first line is the heading.  Slide, model, guidance and notice are columns, so that they survive any sorting, cutting and joining;
-everything else that is known of the values lies beside, in a JSON file of the same name.
+everything else that is known of the values lies beside, in a JSON file: ``scores.csv.json`` for ``scores.csv``.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _BLOCK = 1000
 
 def sidecar(path: Path) -> Path:
     """Where the facts about a table lie."""
-    return path.with_suffix(".json")
+    return path.with_name(f"{path.name}.json")
 
 
 def write_csv(

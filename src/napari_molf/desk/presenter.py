@@ -67,6 +67,8 @@ class Presenter(QObject):
         self.guidance = 1.0
         self.relative = False
         self.values: NDArray[np.floating] | None = None
+        self.expert = 0
+        """Whose weight is shown, if one is; counted from 0."""
         self._role: Role = "score"
         self._fit_pending = False
         self._opacity = 0.7
@@ -229,6 +231,7 @@ class Presenter(QObject):
         if run is None or layers is None:
             return
         scores = run.scores
+        self.expert = expert
         if kind == "expert" and self.can_show_top_expert():
             layers.show_experts(scores.top_expert, scores.routing.shape[1], f"Top expert · {run.model}")
         elif kind == "weight":
