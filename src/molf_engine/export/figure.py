@@ -37,6 +37,7 @@ _INCHES = 6.4
 # A slide is a photograph, which SVG holds as PNG: this many pixels a side keep it under a few MB.
 _SVG_PX = 900
 _PNG_PX = 1280
+_GROUND = 0.0
 _LIMIT_PERCENTILES = (1.0, 99.0)
 
 
@@ -117,11 +118,19 @@ def save(figure: Figure, file: Any, kind: str, description: str) -> None:
     """Save a figure; in SVG, words stay words, which any program can edit and search."""
     import matplotlib as mpl
 
+    from matplotlib.image import AxesImage
+
     told: dict[str, str | None] = {"Title": "Predicted expression", "Description": description}
+    settings = {}
     if kind == "svg":
         # Without a date, the same figure is the same file.
         told["Date"] = None
-    with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": "molf"}):
+        settings = {"svg.fonttype": "none", "svg.hashsalt": "molf", "image.composite_image": False}
+        for image in figure.findobj(AxesImage):
+            if image.get_zorder() == _GROUND:
+                # Held with its own pixels; drawn at the figure's resolution, the photograph would be twice as large.
+                image.set_interpolation("none")
+    with mpl.rc_context(settings):
         figure.savefig(file, format=kind, dpi=DPI, metadata=told)
 
 
@@ -173,7 +182,7 @@ def draw_slide(shown: Shown, axes: Axes, under: Backdrop) -> None:
 def _draw_ground(shown: Shown, axes: Axes, under: Backdrop) -> None:
     """Draw the slide under what is there already, and the scale bar."""
     left, top, right, bottom = under.box
-    axes.imshow(under.image, extent=(left, right, bottom, top), interpolation="antialiased", zorder=0)
+    axes.imshow(under.image, extent=(left, right, bottom, top), interpolation="antialiased", zorder=_GROUND)
     axes.set_xlim(left, right)
     axes.set_ylim(bottom, top)
     axes.set_xticks([])
