@@ -117,7 +117,6 @@ def picture(shown: Shown, score: ScoreName | None, look: Look | None = None, *, 
 def save(figure: Figure, file: Any, kind: str, description: str) -> None:
     """Save a figure; in SVG, words stay words, which any program can edit and search."""
     import matplotlib as mpl
-
     from matplotlib.image import AxesImage
 
     told: dict[str, str | None] = {"Title": "Predicted expression", "Description": description}

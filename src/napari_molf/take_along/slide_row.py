@@ -62,6 +62,11 @@ class SlideRow(QWidget):
         """What is said of the slide; nothing while all is well."""
         return "" if self.isHidden() else self._said.text()
 
+    @property
+    def checking(self) -> bool:
+        """Whether a file is being looked at."""
+        return self._checker.busy
+
     def set_run(self, run: Run | None) -> None:
         """Look whether the slide of another prediction is there."""
         self.hide()

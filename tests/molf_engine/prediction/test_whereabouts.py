@@ -11,22 +11,22 @@ import pytest
 from molf_engine.data.simulator import SimulatedTissue, write_slide
 from molf_engine.errors import Cancelled
 from molf_engine.prediction.whereabouts import find_slide, is_slide_of, open_slide_of
-from molf_engine.slides import fingerprint, open_slide
-from tests.napari_molf.fakes import prediction
+from tests.napari_molf.fakes import prediction_of_slide
 
 
 @pytest.fixture
-def slide(tmp_path: Path) -> Path:
-    return write_slide(SimulatedTissue(0, (400.0, 300.0), 1.0, "SIM_A"), tmp_path / "scans" / "case.tif")
+def made(tmp_path: Path) -> tuple[Path, ad.AnnData]:
+    return prediction_of_slide(tmp_path / "scans" / "case.tif")
 
 
 @pytest.fixture
-def adata(slide: Path) -> ad.AnnData:
-    made = prediction(slide=str(slide), um_per_pixel=1.0)
-    with open_slide(slide) as opened:
-        finest = opened.levels[0]
-        made.uns["molf"]["slide"].update(width=finest.width, height=finest.height, fingerprint=fingerprint(opened))
-    return made
+def slide(made: tuple[Path, ad.AnnData]) -> Path:
+    return made[0]
+
+
+@pytest.fixture
+def adata(made: tuple[Path, ad.AnnData]) -> ad.AnnData:
+    return made[1]
 
 
 def test_a_slide_at_its_place_is_taken_there(adata: ad.AnnData, slide: Path) -> None:
