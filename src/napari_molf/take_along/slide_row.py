@@ -105,7 +105,12 @@ class SlideRow(QWidget):
         image, arguments, _ = data
         self.hide()
         self._adding = True
+        layers = self._desk.viewer.layers
+        # What the user looks at stays chosen.
+        active = layers.selection.active
         layer = self._desk.viewer.add_image(image, **arguments)
+        if active in layers:
+            layers.selection.active = active
         self._adding = False
         self._take_back(run, layer)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import threading
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ import pytest
 from molf_engine.errors import Cancelled, MolfError
 from molf_engine.export import FORMATS, Format, Shown, export, format_named, format_of, with_suffix
 from molf_engine.export import table as table_module
+from molf_engine.files import atomic_path
 from molf_engine.progress import Progress
 
 # spatialdata is not installed everywhere; test_spatial_data.py looks at it.
@@ -85,6 +87,21 @@ def test_an_existing_file_is_kept_unless_it_may_go(shown: Shown, tmp_path: Path,
     with pytest.raises(MolfError, match="exists already"):
         export(shown, path, chosen, shown.find(["CD3E"]), overwrite=False)
     assert contents(tmp_path) == {path.name} and path.read_text() == "before"
+
+
+def test_a_writer_whose_threads_go_on_leaves_nothing(tmp_path: Path) -> None:
+    def write_late(folder: Path) -> None:
+        while folder.exists():
+            pass
+        (folder / "late").mkdir(parents=True)
+
+    with pytest.raises(MolfError, match="the disk is full"), atomic_path(tmp_path / "result.zarr") as beside:
+        beside.mkdir()
+        late = threading.Thread(target=write_late, args=(beside,))
+        late.start()
+        raise OSError(errno.ENOSPC, "No space left on device")
+    late.join()
+    assert not contents(tmp_path)
 
 
 def test_a_folder_that_nobody_may_write_to_is_said(shown: Shown, tmp_path: Path) -> None:

@@ -61,6 +61,7 @@ def test_it_is_found_in_a_folder_whatever_its_name_is_now(
     assert names(desk) == ["slide", "score"]
     assert desk.run_slide_layer is desk.viewer.layers[0]
     assert opened.slide_row.text == ""
+    assert role_of(desk.viewer.layers.selection.active) == "score"
 
 
 def test_a_folder_without_it_is_said(opened: TakeAlongPart, desk: Desk, qtbot, tmp_path: Path, monkeypatch) -> None:
