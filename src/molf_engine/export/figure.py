@@ -120,16 +120,14 @@ def save(figure: Figure, file: Any, kind: str, description: str) -> None:
     from matplotlib.image import AxesImage
 
     told: dict[str, str | None] = {"Title": "Predicted expression", "Description": description}
-    settings = {}
     if kind == "svg":
         # Without a date, the same figure is the same file.
         told["Date"] = None
-        settings = {"svg.fonttype": "none", "svg.hashsalt": "molf", "image.composite_image": False}
         for image in figure.findobj(AxesImage):
             if image.get_zorder() == _GROUND:
                 # Held with its own pixels; drawn at the figure's resolution, the photograph would be twice as large.
                 image.set_interpolation("none")
-    with mpl.rc_context(settings):
+    with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": "molf", "image.composite_image": kind != "svg"}):
         figure.savefig(file, format=kind, dpi=DPI, metadata=told)
 
 
