@@ -42,7 +42,7 @@ def measure(slide: Path | None) -> None:
     timer.timeout.connect(lambda: beats.append(time.perf_counter()))
     loop = QEventLoop()
     dock.presenter.shown.connect(lambda *_: QTimer.singleShot(300, loop.quit))
-    dock.runner.failed.connect(lambda *_: loop.quit())
+    dock.live.runner.failed.connect(lambda *_: loop.quit())
     timer.start()
     dock.row.predict.click()
     loop.exec()

@@ -28,8 +28,9 @@ def shared_data(shared_root: Path) -> Path:
 
 @pytest.fixture(autouse=True)
 def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Give each test a feature cache and user data folder of its own."""
+    """Give each test a feature cache and folders of the user's data and settings of its own."""
     folder = tmp_path / "cache"
     monkeypatch.setenv("MOLF_CACHE_DIR", str(folder))
     monkeypatch.setenv("MOLF_DATA_DIR", str(tmp_path / "user-data"))
+    monkeypatch.setenv("MOLF_CONFIG_DIR", str(tmp_path / "user-config"))
     return folder

@@ -25,7 +25,7 @@ FLOORS = (
     {"encoders"},
     {"data", "bundle"},
     {"evaluation"},
-    {"training", "prediction"},
+    {"training", "prediction", "regions"},
     {"benchmark", "cohort", "export"},
     {"cli"},
 )
@@ -33,7 +33,7 @@ FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
 VIEWER_FLOORS = (
     {"core"},
     {"desk"},
-    {"predict", "show", "trust", "experts", "regions", "take_along"},
+    {"predict", "show", "trust", "experts", "regions", "compare", "batch", "sessions", "measured", "take_along"},
 )
 VIEWER_FLOOR = {room: number for number, rooms in enumerate(VIEWER_FLOORS) for room in rooms}
 SCREEN = {"napari", "napari_molf", "qtpy", "PyQt5", "PyQt6", "PySide6", "magicgui", "superqt", "vispy", "npe2"}

@@ -71,13 +71,17 @@ class VAEConfig(_Settings):
     width: int = Field(128, ge=4)
     """Width of the encoder layer and of the first decoder layer (the second is twice as wide)."""
     heads: int = Field(4, ge=1)
+    """Attention heads of the encoder layer."""
     feedforward: int = Field(256, ge=1)
+    """Width of its feed-forward network."""
     dropout: float = Field(0.1, ge=0, lt=1)
+    """In training, within the layers."""
     gene_dropout: float = Field(0.15, ge=0, lt=1)
     """Share of the input entries set to zero at random; the loss still covers them."""
     latent_noise: float = Field(0.1, ge=0)
     """Standard deviation of the noise added to the latent in training."""
     kl_weight: float = Field(1e-7, ge=0)
+    """Weight of the Kullback-Leibler divergence of the latents from a standard normal."""
     standardise: bool = True
     """Learn each gene in units of its training mean and sd (ours); false: plain values, final GELU (published)."""
     depth_weight: float = Field(0.02, ge=0)
@@ -90,15 +94,21 @@ class FlowConfig(_Settings):
     velocity: Literal["moe", "dense", "attention"] = "moe"
     """`moe`: sparse experts; `dense`: one network of the same number of parameters; `attention`: the paper's control."""
     experts: int = Field(6, ge=1)
+    """How many experts there are."""
     active: int = Field(2, ge=1)
     """How many experts each patch uses (top-k)."""
     expert_width: int = Field(64, ge=4)
+    """Width of an expert."""
     expert_heads: int = Field(4, ge=1)
     """Attention heads of `velocity = "attention"`; an expert sees one patch and needs none."""
     expert_feedforward: int = Field(128, ge=1)
+    """Width of an expert's feed-forward network."""
     context_heads: int = Field(4, ge=1)
+    """Attention heads over the patches of a slide."""
     context_feedforward: int = Field(256, ge=1)
+    """Width of the feed-forward network that follows them."""
     dropout: float = Field(0.1, ge=0, lt=1)
+    """In training, within the layers."""
     position: Position = "none"
     """`none` (ours: on unseen patients the others lose, docs/accuracy.md); `grid-2d`: sinusoids of x, y in um; `row-order`: of the row in
     the file (published)."""
@@ -107,14 +117,18 @@ class FlowConfig(_Settings):
     guidance_drops_code: bool = False
     """Whether the unconditional branch lacks the cancer code as well as the image (the paper's text); released: the image alone."""
     guidance_dropout_rate: float = Field(0.1, ge=0, le=1)
+    """How often it is hidden."""
     code_dropout_rate: float = Field(0.1, ge=0, le=1)
     """Share of slides whose cancer code is replaced by `Unknown`, so that the unknown code is trained."""
     gate_noise: float = Field(0.01, ge=0)
+    """Standard deviation of the noise added to the gate's logits in training."""
     gene_weight: float = Field(1.0, ge=0)
     """Weight of the gene-consistency loss."""
     balance_weight: float = Field(1.0, ge=0)
     """Weight of the load-balancing loss."""
     balance: Literal["switch", "cv"] = "switch"
+    """`switch`: mean probability times share of patches, summed over experts (released); `cv`: squared coefficient of variation of the mean
+    probability (the paper's words)."""
     per_patch_time: bool = True
     """Draw t for each patch (ours) or once per slide (published)."""
     source: Literal["unit", "matched"] = "unit"
@@ -137,11 +151,15 @@ class StageConfig(_Settings):
     """One stage of training."""
 
     epochs: int = Field(400, ge=1)
+    """At most."""
     learning_rate: float = Field(5e-4, gt=0)
+    """Highest, of AdamW."""
     weight_decay: float = Field(0.01, ge=0)
+    """Of AdamW."""
     warmup: float = Field(0.05, ge=0, le=1)
     """Share of the steps over which the learning rate rises from 0; it then falls linearly to 0."""
     clip: float = Field(1.0, gt=0)
+    """Largest norm of the gradient of a step."""
     patience: int = Field(50, ge=1)
     """Stop after so many epochs without a better validation loss."""
 
@@ -149,16 +167,22 @@ class StageConfig(_Settings):
 class FlowStageConfig(StageConfig):
     """Stage 2."""
 
-    gate_learning_rate: float | None = Field(None, gt=0)
-    """Of the gate alone; none: as for everything else."""
+    # Defaults of its own here, not where it is used: a file that names one setting of the stage leaves the others at these.
+    epochs: int = Field(800, ge=1)
+    """At most."""
+    learning_rate: float = Field(1e-3, gt=0)
+    """Highest, of AdamW."""
+    gate_learning_rate: float | None = Field(2e-4, gt=0)
+    """Of the gate alone."""
 
 
 class TrainingConfig(_Settings):
     """How both stages are trained."""
 
     vae: StageConfig = StageConfig()
-    flow: FlowStageConfig = FlowStageConfig(epochs=800, learning_rate=1e-3, gate_learning_rate=2e-4)
+    flow: FlowStageConfig = FlowStageConfig()
     seed: int = 2026
+    """Of everything that is drawn."""
     device: str = "auto"
     """`auto`, `cpu`, `cuda`, `mps`."""
     devices: int = Field(1, ge=1)
@@ -195,6 +219,7 @@ class GuidanceConfig(_Settings):
     scales: tuple[Annotated[float, Field(ge=0, allow_inf_nan=False)], ...] = Field(
         (1.0, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0), min_length=1
     )
+    """Scales to choose from."""
     tolerance: float = Field(0.05, ge=0)
     """tau: how much worse than the best Wasserstein distance a scale may be, relatively, and still be ranked."""
 

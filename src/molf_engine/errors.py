@@ -37,5 +37,9 @@ class PredictionError(MolfError):
     """A saved prediction that breaks its contract or was written by an unknown version."""
 
 
+class RegionError(MolfError):
+    """Regions that cannot be read, enclose nothing or lie on another slide."""
+
+
 class Cancelled(Exception):
     """The user asked to stop.  Not a :class:`MolfError`: nothing is wrong."""

@@ -1,4 +1,4 @@
-"""Files that napari offers to open with us: whole slides and saved predictions.
+"""Files that napari offers to open with us: whole slides, saved predictions, and regions.
 
 A ``get_*_reader`` looks at the file and returns none if it is not ours, so that napari can try its other readers.
 """
@@ -19,6 +19,7 @@ Reader = Callable[[str], "list[LayerData]"]
 
 SCANNER_SUFFIXES = {".svs", ".ndpi", ".mrxs", ".scn", ".bif", ".svslide", ".vms", ".vmu"}
 TIFF_SUFFIXES = {".tif", ".tiff"}
+REGION_SUFFIXES = (".geojson", ".geojson.gz")
 LARGE = 4096
 """A TIFF of one level is a slide if it says how many um a pixel is and is at least this long."""
 
@@ -83,6 +84,61 @@ def read_result(path: str) -> list[LayerData]:
 
     show_scale_bar()
     return result_layer_data(read_prediction(Path(path)), Path(path), current_viewer())
+
+
+def get_session_reader(path: str | Sequence[str]) -> Reader | None:
+    """Reader for the folder of a session, or none for any other."""
+    if not isinstance(path, str):
+        return None
+    from napari_molf.sessions.folder import is_session
+
+    return read_session if is_session(Path(path)) else None
+
+
+def read_session(path: str) -> list[LayerData]:
+    """Open a session: its slides, predictions and shapes.  The dock, if it is open, sets the view.
+
+    Raises
+    ------
+    MolfError
+        If the session is damaged or of an unknown version; napari shows the message.
+    """
+    from napari_molf.sessions import folder
+
+    show_scale_bar()
+    return folder.read_session(Path(path))
+
+
+def get_regions_reader(path: str | Sequence[str]) -> Reader | None:
+    """Reader for regions that QuPath exported as GeoJSON, or none."""
+    if not isinstance(path, str):
+        return None
+    return read_regions if path.lower().endswith(REGION_SUFFIXES) else None
+
+
+def read_regions(path: str) -> list[LayerData]:
+    """Open regions on the slide that is selected, or else on the topmost one.
+
+    Raises
+    ------
+    RegionError
+        If no slide is open, or the file cannot be read or is of another slide; napari shows the message.
+    """
+    from napari import current_viewer
+    from napari.utils.notifications import show_warning
+
+    from molf_engine.errors import RegionError
+    from napari_molf.regions.anchor import anchor_on_show
+    from napari_molf.regions.files import read_regions as read
+
+    viewer = current_viewer()
+    anchor = None if viewer is None else anchor_on_show(viewer)
+    if anchor is None:
+        raise RegionError(f"{path} holds regions of a slide, and no slide is open. Open the slide first.")
+    imported = read(Path(path), anchor)
+    if imported.remark is not None:
+        show_warning(imported.remark)
+    return [imported.layer]
 
 
 def is_saved_prediction(path: Path) -> bool:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import uuid
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
 from qtpy.QtCore import QEvent, Qt, QTimer
 from qtpy.QtGui import QShowEvent
 from qtpy.QtWidgets import (
@@ -22,25 +20,34 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from napari_molf._memory import Memory
+from napari_molf._sample import demo_slide_path
+from napari_molf.batch.part import QueuePart
+from napari_molf.compare.part import Compare
 from napari_molf.core.compat import scale_bar
-from napari_molf.core.layers import Placement, ResultLayers
-from napari_molf.core.maps import PatchMap, robust_limits, wider_limits
 from napari_molf.core.run import Run
 from napari_molf.core.saved import result_in
-from napari_molf.core.scores import Score
 from napari_molf.core.slide_layer import SlideInfo
 from napari_molf.desk.background import Newest, sentence
-from napari_molf.desk.desk import Desk
+from napari_molf.desk.desk import Desk, Outcome
 from napari_molf.desk.part import Part
+from napari_molf.desk.preferences import preferences
 from napari_molf.desk.presenter import Presenter, View
 from napari_molf.desk.sections import Section, dock_style, list_style, put_in_tab_order
+from napari_molf.desk.view import look_at
 from napari_molf.experts.panel import ExpertPanel
+from napari_molf.measured.part import MeasuredPart
 from napari_molf.predict import models
-from napari_molf.predict.jobs import PredictionRunner
+from napari_molf.predict.live import LivePrediction
 from napari_molf.predict.progress_row import PredictRow
 from napari_molf.predict.settings_form import SettingsForm
 from napari_molf.regions.layer import add_regions_layer
+from napari_molf.regions.part import RegionsPart
+from napari_molf.sessions.part import SessionPart
+from napari_molf.sessions.session import Session, session_in
 from napari_molf.show.help import HelpButton
+from napari_molf.show.hint import FirstSteps
+from napari_molf.show.keys import CanvasKeys
 from napari_molf.show.panel import ShowPanel
 from napari_molf.show.readout import Readout
 from napari_molf.take_along.part import TakeAlongPart
@@ -50,12 +57,14 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from typing import Any
 
+    import numpy as np
     from napari.layers import Layer
     from napari.viewer import Viewer
 
     from molf_engine.bundle import Bundle
+    from napari_molf.core.request import Request
 
-PARTS: tuple[type[Part], ...] = (TakeAlongPart,)
+PARTS: tuple[type[Part], ...] = (Compare, MeasuredPart, RegionsPart, TakeAlongPart, QueuePart, SessionPart)
 """Sections below Experts, in the order in which they stand in the dock."""
 
 
@@ -71,32 +80,33 @@ class PredictWidget(QWidget):
     def __init__(self, napari_viewer: Viewer, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._viewer = napari_viewer
-        self._slide_layer: Layer | None = None
-        self._pending: ResultLayers | None = None
-        self._pending_id = ""
-        self._filling_limits: tuple[float, float] | None = None
         self._stopped = False
 
         self.presenter = Presenter(napari_viewer, self)
         self.desk = Desk(napari_viewer, self.presenter, self)
-        self.runner = PredictionRunner(self)
+        self.live = LivePrediction(napari_viewer, self.presenter, self)
         self._lister = Newest(self)
         self._opener = Newest(self)
         self._saver = Newest(self)
 
         self.form = SettingsForm(napari_viewer)
+        self.desk.request_for = self.form.request_for
+        self.desk.start_prediction = self.start_prediction
         self.row = PredictRow()
         self.readout = Readout(napari_viewer, self.presenter)
-        self.show_panel = ShowPanel(self.readout)
-        self.experts = ExpertPanel()
+        self.show_panel = ShowPanel(self.readout, self.desk)
+        self.keys = CanvasKeys(napari_viewer, self.show_panel, self.presenter)
+        self.first_steps = FirstSteps(self.desk, demo_slide_path)
+        self.experts = ExpertPanel(self.desk)
         self.card = CardPanel()
         self.parts: tuple[Part, ...] = tuple(part(self.desk) for part in PARTS)
         self._build()
         self._connect()
+        self.memory = Memory(self.desk.settings, self.form, self.show_panel, self.sections, preferences())
         self._on_theme()
         self._on_layers()
         self._adopt(napari_viewer.layers)
-        self._lister.ask("models", models.load_known)
+        self._lister.ask("models", partial(models.load_known_and, self.memory.model))
 
     # -- layout ----------------------------------------------------------------------------------------------
 
@@ -105,7 +115,8 @@ class PredictWidget(QWidget):
         top = QHBoxLayout()
         top.setContentsMargins(8, 6, 8, 2)
         top.addWidget(QLabel("<b>MoLF</b>"), 1)
-        top.addWidget(HelpButton())
+        self.help = HelpButton()
+        top.addWidget(self.help)
 
         predict = QWidget()
         column = QVBoxLayout(predict)
@@ -138,6 +149,7 @@ class PredictWidget(QWidget):
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(0)
         layout.addLayout(top)
+        layout.addWidget(self.first_steps)
         layout.addWidget(scroll, 1)
         layout.addWidget(self.card)
         put_in_tab_order(self.sections.values())
@@ -150,13 +162,13 @@ class PredictWidget(QWidget):
         self.desk.said.connect(self.row.say)
         self.desk.prediction_wanted.connect(self._on_prediction_wanted)
         self.row.predict_pressed.connect(self.predict)
-        self.row.cancel_pressed.connect(self.runner.cancel)
-        self.runner.progressed.connect(self.row.show_progress)
-        self.runner.started.connect(self._on_started)
-        self.runner.filled.connect(self._on_filled)
-        self.runner.finished.connect(self._on_finished)
-        self.runner.failed.connect(self._on_failed)
-        self.runner.cancelled.connect(self._on_cancelled)
+        self.row.cancel_pressed.connect(self.live.cancel)
+        self.live.runner.progressed.connect(self.row.show_progress)
+        self.live.began.connect(self._on_began)
+        self.live.ended.connect(self._on_ended)
+        self.live.began.connect(self.desk.prediction_began)
+        self.live.runner.progressed.connect(self.desk.prediction_progressed)
+        self.live.ended.connect(self.desk.prediction_ended)
         self.presenter.run_changed.connect(self._on_run)
         self.presenter.run_changed.connect(self.readout.clear_reading)
         self.presenter.shown.connect(self._on_shown)
@@ -165,6 +177,9 @@ class PredictWidget(QWidget):
         self.show_panel.relative_changed.connect(self.presenter.set_relative)
         self.show_panel.guidance_changed.connect(self.presenter.set_guidance)
         self.show_panel.opacity_changed.connect(self.presenter.set_opacity)
+        self.show_panel.display.smooth_changed.connect(self.presenter.set_smooth)
+        self.show_panel.display.threshold_changed.connect(self.presenter.set_threshold)
+        self.presenter.shown.connect(self.show_panel.display.show_values)
         self.show_panel.save_pressed.connect(self._on_save)
         self.experts.routing_chosen.connect(self.presenter.show_routing)
         self.presenter.routing_changed.connect(self.experts.set_chosen)
@@ -198,7 +213,7 @@ class PredictWidget(QWidget):
         """
         from molf_engine.errors import MissingScaleError, MolfError
 
-        if self.runner.running:
+        if self.live.running:
             return
         self.row.say(None)
         try:
@@ -210,71 +225,48 @@ class PredictWidget(QWidget):
             return
         bundle = self.form.bundle
         assert bundle is not None  # request() has checked it
-        self._slide_layer = self.form.layer
-        self._pending, self._pending_id, self._filling_limits = None, uuid.uuid4().hex, None
-        self.runner.start(request, bundle, self.presenter.score)
-        self.row.set_running(True)
-        self.form.enabled = False
-        self.row.cancel.setFocus(Qt.FocusReason.OtherFocusReason)
+        self.live.start(request, bundle, self.form.layer)
 
     def _on_prediction_wanted(self, changes: Mapping[str, Any]) -> None:
-        if self.runner.running:
+        if self.live.running:
             self.row.say("A prediction is being made already. Wait until it is done, or cancel it.")
             return
         self.predict(changes)
 
-    def _on_started(self, patches: PatchMap) -> None:
-        slide_layer = self._open_slide_layer()
-        info = self.form.info
-        if info is not None:
-            self.presenter.hide_runs_of(info.path)
-        self._pending = ResultLayers(self._viewer, self._pending_id, patches, Placement(slide_layer))
-        layer = self._pending.show_score(np.full(len(patches), np.nan), "Prediction on its way", (0.0, 1.0))
-        layer.colorbar.visible = False
+    def start_prediction(self, request: Request, slide_layer: Layer) -> None:
+        """Start exactly this prediction.
 
-    def _on_filled(self, score: Score, values: np.ndarray) -> None:
-        if self._pending is not None:
-            self._filling_limits = wider_limits(self._filling_limits, robust_limits(values))
-            self._pending.update_score(values, self._filling_limits)
-            layer = self._pending.layer("score")
-            name = f"{score.name} · on its way"
-            if layer is not None and layer.name != name:
-                layer.name = name
-                layer.colorbar.visible = True
+        Raises
+        ------
+        MolfError
+            If one is being made already, or the form does not know the model.
+        """
+        from molf_engine.errors import BundleError, MolfError
 
-    def _on_finished(self, run: Run) -> None:
-        run = replace(run, id=self._pending_id)
-        slide_layer = self._open_slide_layer()
-        self._pending = None
-        self._at_rest()
-        self.presenter.add_run(run, slide_layer)
-        # Until the pointer moves, napari's status line would go on about the unfinished map.
-        self._viewer.status = f"Prediction done: {len(run.patches):,} patches"
-        self.show_panel.search.select_text()
+        bundle = self.form.model_at(request.model)
+        if bundle is None:
+            raise BundleError(f"The model in {request.model} is not open. Choose it under Model.")
+        if self.live.running:
+            raise MolfError("A prediction is being made already. Wait until it is done, or cancel it.")
+        self.row.say(None)
+        self.live.start(request, bundle, slide_layer)
 
-    def _on_cancelled(self) -> None:
-        self._drop_pending()
-        self._at_rest()
+    def _on_began(self, request: Request) -> None:
+        self.row.set_running(True)
+        self.form.enabled = False
+        self.row.cancel.setFocus(Qt.FocusReason.OtherFocusReason)
 
-    def _on_failed(self, message: str) -> None:
+    def _on_ended(self, outcome: Outcome) -> None:
         from napari.utils.notifications import show_error
 
-        self._drop_pending()
-        self._at_rest()
-        self.row.say(message)
-        show_error(message)
-
-    def _drop_pending(self) -> None:
-        pending, self._pending = self._pending, None
-        if pending is not None:
-            pending.remove()
-
-    def _at_rest(self) -> None:
         self.form.enabled = True
         self.row.set_running(False)
-
-    def _open_slide_layer(self) -> Layer | None:
-        return self._slide_layer if self._slide_layer in self._viewer.layers else None
+        if outcome.run is not None:
+            self.first_steps.finish()
+            self.show_panel.search.select_text()
+        elif outcome.error is not None:
+            self.row.say(outcome.error)
+            show_error(outcome.error)
 
     # -- showing ---------------------------------------------------------------------------------------------
 
@@ -288,7 +280,8 @@ class PredictWidget(QWidget):
             self.presenter.show(self.presenter.score or run.scores.first_to_show())
 
     def _on_shown(self, view: View, values: np.ndarray) -> None:
-        if self.show_panel.search.current != view.score:
+        # Fast steps are ahead of their maps: an earlier one that arrives now must not take the box back.
+        if view.score == self.presenter.score != self.show_panel.search.current:
             self.show_panel.search.set_current(view.score)
 
     def _adopt(self, layers: Sequence[Layer]) -> None:
@@ -307,7 +300,27 @@ class PredictWidget(QWidget):
         self.form.refresh_slides()
 
     def _on_inserted(self, event: object) -> None:
-        self._adopt([event.value])  # type: ignore[attr-defined]
+        layer: Layer = event.value  # type: ignore[attr-defined]
+        self._adopt([layer])
+        session = session_in(layer)
+        if session is not None:
+            self._restore(session)
+
+    def _restore(self, session: Session) -> None:
+        """Show of a session that was opened what was shown when it was saved."""
+        if session.missing:
+            self.row.say(f"Not found, or not the same slide any more: {', '.join(session.missing)}.")
+        view = session.view
+        if view is None or session.current is None or not self.presenter.switch_to(session.current):
+            return
+        self.show_panel.set_view(view)
+        self.presenter.relative, self.presenter.guidance = view.relative, view.guidance
+        self.presenter.set_opacity(view.opacity)
+        self.presenter.show(view.score, limits=view.limits)
+        if view.routing is not None:
+            self.experts.which.setCurrentIndex(view.expert)
+            self.presenter.show_routing(view.routing, view.expert)
+        look_at(self._viewer, view)
 
     def _on_active(self, event: object) -> None:
         layer: Layer | None = event.value  # type: ignore[attr-defined]
@@ -348,7 +361,7 @@ class PredictWidget(QWidget):
             self.form.choose_again()
 
     def _on_models(self, what: str, bundles: list[Bundle]) -> None:
-        self.form.set_models(bundles)
+        self.form.set_models(self.memory.in_order(bundles))
         if not bundles:
             self.row.say("No model is installed here. Choose the folder of one under Model.")
 
@@ -356,6 +369,7 @@ class PredictWidget(QWidget):
         bundle, run = opened
         self.row.say(None)
         self.form.add_model(bundle)
+        self.memory.take_model(bundle)
         if run is not None:
             self.presenter.add_run(run, self.presenter.slide_layer_of(run))
 
@@ -388,13 +402,18 @@ class PredictWidget(QWidget):
         if self._stopped:
             return
         self._stopped = True
-        self.runner.stop()
+        self.live.stop()
         self.presenter.stop()
         for background in (self._lister, self._opener, self._saver):
             background.stop()
         self.readout.stop()
+        self.keys.stop()
+        self.first_steps.stop()
+        self.show_panel.stop()
+        self.experts.stop()
         for part in self.parts:
             part.stop()
+        self.desk.settings.flush()
         self.desk.close_panels()
         layers = self._viewer.layers
         for event in (layers.events.inserted, layers.events.removed, layers.events.renamed):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,8 @@ from molf_engine.bundle import Bundle
 from molf_engine.config import RunConfig, validate
 from molf_engine.data.simulator import write_hest_folder
 from molf_engine.encoders import FeatureCache
+from molf_engine.evaluation.coverage import section_coverage
+from molf_engine.training import writing
 from molf_engine.training.run import train
 
 
@@ -20,6 +24,14 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("corpus") / "sections"
     write_hest_folder(folder, kinds=("SIM_A",), sections_per_kind=4, size_um=1300.0, seed=3)
     return folder
+
+
+@pytest.fixture(scope="session", autouse=True)
+def few_draws() -> Iterator[None]:
+    """Cards of trained models tell the coverage of 9 draws in 4 steps, not of 39 in 16: most of the time of a tiny training."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(writing, "section_coverage", partial(section_coverage, draws=9, steps=4))
+        yield
 
 
 def tiny_settings(corpus: Path, **changes: object) -> RunConfig:

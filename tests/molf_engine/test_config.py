@@ -35,6 +35,13 @@ def test_default_toml_states_every_setting_at_its_default() -> None:
         assert f"{name.rpartition('.')[2]} =" in text
 
 
+@pytest.mark.parametrize("stage", ["vae", "flow"])
+def test_a_file_that_names_one_setting_leaves_the_others_at_their_defaults(stage: str) -> None:
+    named = getattr(validate({"training": {stage: {"epochs": 7}}}).training, stage)
+    default = getattr(RunConfig().training, stage)
+    assert named == default.model_copy(update={"epochs": 7})
+
+
 def test_published_toml_departs_from_ours_where_the_paper_and_its_released_network_do() -> None:
     config = validate(read_settings(ROOT / "configs" / "published.toml"))
     assert (config.training.vae.epochs, config.training.flow.epochs) == (1000, 500)

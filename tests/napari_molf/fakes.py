@@ -182,6 +182,10 @@ class FakeGuided:
         self.asked.append((symbol, guidance, relative))
         return GENES.index(symbol) + guidance * self._patches
 
+    def all_scores(self, guidance: float, *, relative: bool = False) -> tuple[np.ndarray, np.ndarray]:
+        genes = [self.gene(symbol, guidance, relative=relative) for symbol in GENES]
+        return np.column_stack(genes), np.tile(guidance * self._patches[:, None], len(hallmark_sets()))
+
     def hallmark(self, name: str, guidance: float, *, relative: bool = False) -> np.ndarray:
         self.asked.append((name, guidance, relative))
         return guidance * self._patches

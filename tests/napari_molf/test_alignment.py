@@ -51,8 +51,11 @@ def dark(viewer) -> np.ndarray:
     return image.max(axis=2) < 20
 
 
+@pytest.mark.parametrize("smooth", [False, True])
 @pytest.mark.parametrize("um_per_pixel", [0.5, 0.6883])
-def test_the_map_covers_the_same_screen_pixels_as_what_it_was_made_from(viewer, um_per_pixel: float) -> None:
+def test_the_map_covers_the_same_screen_pixels_as_what_it_was_made_from(
+    viewer, um_per_pixel: float, smooth: bool
+) -> None:
     data, arguments, _ = slide_layer_data(ArraySlide([marked_slide()], um_per_pixel))
     slide_layer = viewer.add_image(data, **arguments)
     look_at_the_l(viewer, um_per_pixel)
@@ -63,6 +66,8 @@ def test_the_map_covers_the_same_screen_pixels_as_what_it_was_made_from(viewer, 
     layers = ResultLayers(viewer, "run", patches(um_per_pixel))
     layer = layers.show_score(np.zeros(len(CELLS)), "marker", (0.0, 1.0))
     layer.colormap, layer.opacity, layer.colorbar.visible = "gray", 1.0, False
+    layers.set_smooth(smooth)
+    # A smooth map neither bleeds out of the tissue nor shrinks at its edge.
     assert np.array_equal(dark(viewer), expected)
 
 

@@ -43,7 +43,9 @@ def test_the_widget_has_its_name_and_is_in_the_layers_menu(manifest: PluginManif
 def test_readers_and_the_sample_are_there(manifest: PluginManifest) -> None:
     patterns = {pattern for reader in manifest.contributions.readers for pattern in reader.filename_patterns}
     assert {"*.svs", "*.ndpi", "*.mrxs", "*.scn", "*.bif", "*.tif", "*.tiff", "*.dcm", "*.h5ad", "*.zarr"} <= patterns
-    assert all(reader.accepts_directories for reader in manifest.contributions.readers)
+    assert {"*.geojson", "*.geojson.gz"} <= patterns
+    folders = [reader for reader in manifest.contributions.readers if "*.geojson" not in reader.filename_patterns]
+    assert all(reader.accepts_directories for reader in folders)
     assert [sample.key for sample in manifest.contributions.sample_data] == ["simulated-slide"]
 
 

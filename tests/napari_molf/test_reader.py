@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
@@ -151,3 +152,38 @@ def test_the_sample_is_drawn_once_and_known_as_simulated(own_cache: Path, model,
 def test_simulated_tissue_is_recognised_when_it_is_opened_as_any_file(tiny: Tiny, model) -> None:
     (layer,) = read_all(get_slide_reader(str(tiny.slide)), tiny.slide, model)
     assert slide_info(layer).simulated
+
+
+def test_regions_of_qupath_open_on_the_slide_that_is_there(tmp_path: Path, model, monkeypatch) -> None:
+    from molf_engine.errors import RegionError
+    from napari_molf._reader import get_regions_reader
+    from napari_molf.regions.layer import slide_of
+    from tests.napari_molf.regions.made import add_slide
+
+    path = tmp_path / "regions.geojson"
+    ring = [[80, 40], [200, 40], [200, 160], [80, 160], [80, 40]]
+    path.write_text(json.dumps({"type": "Feature", "geometry": {"type": "Polygon", "coordinates": [ring]}}))
+    assert get_regions_reader(str(tmp_path / "regions.json")) is None
+    reader = get_regions_reader(str(path))
+    monkeypatch.setattr("napari.current_viewer", lambda: model)
+    with pytest.raises(RegionError, match="Open the slide first"):
+        read_all(reader, path, model)
+    add_slide(model)
+    (layer,) = read_all(reader, path, model)
+    assert slide_of(layer) == Path("array.tif")
+    np.testing.assert_allclose(layer.data[0], (np.array(ring)[:-1, ::-1] - 0.5) * 0.5)
+    assert list(layer.features["name"]) == ["Region 1"]
+
+
+def test_regions_of_another_slide_are_not_opened(tmp_path: Path, model, monkeypatch) -> None:
+    from molf_engine.errors import RegionError
+    from napari_molf._reader import get_regions_reader
+    from tests.napari_molf.regions.made import add_slide
+
+    path = tmp_path / "regions.geojson"
+    ring = [[80_000, 40], [80_200, 40], [80_200, 160]]
+    path.write_text(json.dumps({"type": "Polygon", "coordinates": [ring]}))
+    add_slide(model)
+    monkeypatch.setattr("napari.current_viewer", lambda: model)
+    with pytest.raises(RegionError, match="another slide"):
+        read_all(get_regions_reader(str(path)), path, model)

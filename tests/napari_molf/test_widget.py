@@ -53,7 +53,7 @@ def job(dock: PredictWidget, tiny: Tiny) -> ScriptedJob:
     """Stands in for the child process of the next prediction."""
     scripted = ScriptedJob()
     scripted.tell(tiny)
-    dock.runner._start = lambda _: scripted
+    dock.live.runner._start = lambda _: scripted
     return scripted
 
 
@@ -225,7 +225,9 @@ def test_a_slide_that_is_closed_mid_run_does_not_give_its_result_to_another(
     assert not np.allclose(layer.translate, other.translate)
 
 
-def test_a_second_prediction_keeps_the_gene_in_view(qtbot, viewer, done: PredictWidget, job: ScriptedJob) -> None:
+def test_the_same_prediction_again_replaces_the_first_and_keeps_the_gene_in_view(
+    qtbot, viewer, done: PredictWidget, job: ScriptedJob
+) -> None:
     with qtbot.waitSignal(done.presenter.shown):
         qtbot.keyClick(done.show_panel.search._line, Qt.Key.Key_Down)
     score, first = done.presenter.score, done.presenter.run
@@ -235,12 +237,12 @@ def test_a_second_prediction_keeps_the_gene_in_view(qtbot, viewer, done: Predict
     with qtbot.waitSignal(done.presenter.shown):
         pass
     assert done.presenter.run.id != first.id and done.presenter.score == score
-    assert [layer.visible for layer in scores(viewer)] == [False, True]
+    assert [layer.visible for layer in scores(viewer)] == [True]
 
 
 def test_closing_napari_mid_run_kills_the_child_and_leaves_nothing(qtbot, viewer, dock: PredictWidget) -> None:
     qtbot.mouseClick(dock.row.predict, Qt.MouseButton.LeftButton)
-    job = dock.runner._job
+    job = dock.live.runner._job
     qtbot.waitUntil(lambda: "Encoding" in dock.row.text, timeout=LONG)
     viewer.close()
     qtbot.waitUntil(lambda: job._child.poll() is not None)
@@ -249,7 +251,7 @@ def test_closing_napari_mid_run_kills_the_child_and_leaves_nothing(qtbot, viewer
 
 def test_closing_the_panel_mid_run_kills_the_child(qtbot, viewer, dock: PredictWidget) -> None:
     qtbot.mouseClick(dock.row.predict, Qt.MouseButton.LeftButton)
-    job = dock.runner._job
+    job = dock.live.runner._job
     viewer.window.remove_dock_widget(dock)
     assert job._child.poll() is not None and not job._folder.exists()
     viewer.add_image(np.zeros((4, 4)))  # nobody listens any more
@@ -275,7 +277,7 @@ def test_no_tissue_is_a_sentence_and_no_layer(qtbot, viewer, dock: PredictWidget
     open_layers(viewer, read_slide(str(path)))
     assert dock.form.info.path == path
     before = len(viewer.layers)
-    with qtbot.waitSignal(dock.runner.failed, timeout=LONG):
+    with qtbot.waitSignal(dock.live.runner.failed, timeout=LONG):
         qtbot.mouseClick(dock.row.predict, Qt.MouseButton.LeftButton)
     assert "tissue" in dock.row.error and len(viewer.layers) == before and dock.row.predict.isVisible()
 
@@ -290,7 +292,7 @@ def test_a_missing_scale_is_asked_for_where_it_is_entered(qtbot, viewer, dock: P
     dock.form.refresh_slides()
     assert dock.form.info.path == path and dock.form.um_origin.value == "please enter"
     qtbot.mouseClick(dock.row.predict, Qt.MouseButton.LeftButton)
-    assert "how many um a pixel is" in dock.row.error and not dock.runner.running
+    assert "how many um a pixel is" in dock.row.error and not dock.live.runner.running
     qtbot.keyClicks(dock.form.um.native, "0.5")
     assert dock.form.um_per_pixel == 0.5 and dock.form.um_origin.value == "given by you"
 
@@ -300,7 +302,7 @@ def test_a_slide_that_has_gone_is_a_sentence(qtbot, viewer, dock: PredictWidget)
     from dataclasses import replace
 
     dock.form.set_slide(replace(info, path=Path("/nowhere/slide.svs")))
-    with qtbot.waitSignal(dock.runner.failed, timeout=LONG):
+    with qtbot.waitSignal(dock.live.runner.failed, timeout=LONG):
         qtbot.mouseClick(dock.row.predict, Qt.MouseButton.LeftButton)
     assert "There is no file /nowhere/slide.svs" in dock.row.error
 

@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 
-from molf_engine import __version__
 from molf_engine.benchmark.contestants import FittedRival, FromElsewhere, MoLF, OneForEachTissue
 from molf_engine.benchmark.elsewhere import check_outside
 from molf_engine.benchmark.scoring import score
@@ -35,7 +34,7 @@ from molf_engine.errors import ConfigError, DataError
 from molf_engine.evaluation.evaluate import source_for
 from molf_engine.evaluation.gene_sets import GeneSets, gene_sets
 from molf_engine.evaluation.report.benchmark import write_report
-from molf_engine.evaluation.report.run import BenchmarkRun, ModelFacts, SplitFacts
+from molf_engine.evaluation.report.run import BenchmarkRun, ModelFacts, SplitFacts, versions
 from molf_engine.evaluation.results import SectionResult
 from molf_engine.evaluation.selection import select_guidance
 from molf_engine.evaluation.sweep import Sweep
@@ -252,7 +251,7 @@ def _describe(
         min_counts=base.config.min_counts,
         device=_device(),
         commands=(command,) if command else (),
-        versions=_versions(),
+        versions=versions(),
         trouble=tuple(dict.fromkeys(notes)),
         bootstrap=Bootstrap(draws=config.draws, seed=config.seed),
     )
@@ -359,11 +358,3 @@ def _device() -> str:
     import torch
 
     return f"{'cuda' if torch.cuda.is_available() else 'cpu'}, {torch.get_num_threads()} threads"
-
-
-def _versions() -> dict[str, str]:
-    import platform
-    from importlib.metadata import version
-
-    names = ("torch", "numpy", "scipy", "scikit-learn", "anndata")
-    return {"napari-molf": __version__, "Python": platform.python_version(), **{name: version(name) for name in names}}

@@ -6,14 +6,20 @@ from typing import Any
 
 from cyclopts import App, ArgumentCollection, Parameter
 
+_GOES_ON = "Interrupted, the same command goes on where it was."
 COMMANDS = {
-    "train": "Train a model from sections with measured expression, and write it as a bundle.",
-    "predict": "Predict expression for slides; each result is an AnnData, one row per patch.",
+    "train": f"Train a model from sections with measured expression, and write it as a bundle.\n\n{_GOES_ON} With --training.devices N, N "
+    "processes share every step's slides (also as tasks of SLURM's srun, or under torchrun).",
+    "predict": "Predict expression for slides; each result is an AnnData, one row per patch.\n\nIn a folder of results, the same "
+    "command goes on where it was.",
     "export": "Write a prediction for QuPath, SpatialData, spreadsheets, as images, figures or a report.",
-    "prepare": "Prepare a HEST-layout folder for training: features and counts in one corpus.",
-    "evaluate": "Score a bundle beside ridge, MLP and depth-only; nothing is fitted.",
+    "prepare": "Prepare a HEST-layout folder for training: features and counts in one corpus.\n\n"
+    f"{_GOES_ON} Sections that are added to the folder later are added to the corpus; a broken one is left out and named.",
+    "evaluate": "Score a bundle beside ridge, MLP and depth-only; nothing is fitted.\n\nPCC of each gene over the spots of a section, mean "
+    "over genes. Depth-only draws every gene from the total counts that ridge sees in the image: what tissue density alone gives.",
     "select-guidance": "Choose the guidance scale on measured sections by Filter-and-Rank.",
-    "benchmark": "Train and score MoLF, its variants and its rivals on the same sections; one report.",
+    "benchmark": "Train and score MoLF, its variants and its rivals on the same sections; one report.\n\nEverything is "
+    f"trained on the training sections of each split, for each seed, and scored once on its test sections. {_GOES_ON}",
     "routing": "Analyse which experts are used where: tables, figures and tests in one report.",
     "audit-splits": "List test sections that share a patient, a tissue block or an experiment with training.",
     "import-weights": "Turn a checkpoint of the released network into a bundle.",
@@ -22,7 +28,7 @@ COMMANDS = {
     "doctor": "Say what is installed, which device will be used, what is missing and how to get it.",
     "simulate": "Draw simulated tissue whose expression is known: a training corpus, or one slide.",
 }
-"""Said here as well as in the commands themselves, which `--help` does not import."""
+"""Said here as well as in the commands themselves, which `--help` does not import; the list shows the first line."""
 
 
 def make_app() -> App:
@@ -51,7 +57,8 @@ def _shown(default: Any) -> str | None:
     """How `--help` shows a default; none: it does not."""
     if isinstance(default, tuple | list):
         return " ".join(map(str, default)) or None
-    return None if default is None or default == "" else str(default)
+    # A flag is off unless it is given: that need not be said.
+    return None if default is None or default is False or default == "" else str(default)
 
 
 def _settings_file(app: App, commands: tuple[str, ...], arguments: ArgumentCollection) -> None:

@@ -34,18 +34,16 @@ def benchmark(
     Everything is trained on the training sections of each split, for each seed, and scored once on its test sections.  A run that was
     interrupted goes on with the same command.
     """
-    import shlex
-    import sys
-
     from molf_engine.benchmark.runner import run_benchmark
     from molf_engine.benchmark.settings import read_benchmark
-    from molf_engine.cli.console import progress_bar, say, show_table
+    from molf_engine.cli.console import command_line, progress_bar, say, show_table
     from molf_engine.encoders import FeatureCache
 
     settings, training = read_benchmark(config, data)
-    command = shlex.join(["molf-engine", *(Path(part).name if "/" in part else part for part in sys.argv[1:])])
     with progress_bar() as progress:
-        report = run_benchmark(settings, training, output, command=command, cache=FeatureCache(), progress=progress)
+        report = run_benchmark(
+            settings, training, output, command=command_line(), cache=FeatureCache(), progress=progress
+        )
     show_table(
         f"{settings.name}: PCC per gene, mean over test sections, then over cancer types",
         summary(report.parent / "tables"),

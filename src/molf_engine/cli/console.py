@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import logging
+import shlex
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from molf_engine.progress import Progress
@@ -25,6 +27,11 @@ def set_up_logging(debug: bool) -> None:
 def show_error(message: str) -> None:
     """Write an error to stderr."""
     sys.stderr.write(f"{message}\n")
+
+
+def command_line() -> str:
+    """What was typed, for a report: folders by their names alone, since a report is passed on."""
+    return shlex.join(["molf-engine", *(Path(part).name if "/" in part else part for part in sys.argv[1:])])
 
 
 def say(message: str) -> None:

@@ -44,7 +44,7 @@ def predict(
         Parameter(
             name="--list",
             group=_SLIDES,
-            help="CSV with the column slide and any of um_per_pixel, code, features, positions; or a path a line. "
+            help="CSV with the column slide and any of um_per_pixel, code, features, positions, regions; or a path a line. "
             "Relative to the file; what a row leaves empty is taken from the options.",
         ),
     ] = None,
@@ -59,6 +59,13 @@ def predict(
         Parameter(
             group=_SLIDES,
             help="CSV of patch centres in full-resolution pixels, instead of a grid over the tissue; for one slide.",
+        ),
+    ] = None,
+    regions: Annotated[
+        Path | None,
+        Parameter(
+            group=_SLIDES,
+            help="GeoJSON of regions, as QuPath exports it: only patches whose centre is inside; for one slide.",
         ),
     ] = None,
     features: Annotated[
@@ -164,7 +171,7 @@ def predict(
     where = _Where(workers, scheduler, slurm, tuple(slurm_options or ()), shard)
     if slurm_dry_run:
         return _show_job_script(where)
-    tasks = _tasks(slides or [], slide_list, um_per_pixel, code, positions, features)
+    tasks = _tasks(slides or [], slide_list, um_per_pixel, code, positions, features, regions)
     where.check(output, len(tasks))
     if positions is not None and stride_um is not None:
         raise ConfigError("--stride-um is for a grid of patches; with --positions there is none.")
@@ -269,17 +276,20 @@ def _tasks(
     code: str,
     positions: Path | None,
     features: Path | None,
+    regions: Path | None,
 ) -> list[SlideTask]:
     from molf_engine.cohort.slides import SlideTask, find_slides, read_list, with_defaults
 
     tasks = [SlideTask(path) for path in find_slides(slides)] + ([] if table is None else read_list(table))
     if not tasks:
         raise ConfigError("No slide is given: name slides or folders, or a table of them with --list.")
-    if (positions or features) and len(tasks) > 1:
+    if (positions or features or regions) and len(tasks) > 1:
         raise ConfigError(
-            "--positions and --features belong to one slide; for several, name them in the columns of a --list."
+            "--positions, --features and --regions belong to one slide; for several, name them in the columns of a --list."
         )
-    return with_defaults(tasks, um_per_pixel=um_per_pixel, code=code, positions=positions, features=features)
+    return with_defaults(
+        tasks, um_per_pixel=um_per_pixel, code=code, positions=positions, features=features, regions=regions
+    )
 
 
 def _prepare_file(output: Path, overwrite: bool) -> None:

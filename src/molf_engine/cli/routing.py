@@ -49,7 +49,7 @@ def routing(
     The gate is read at t = 0 from z0 = 0, without noise. A model without experts gets its latent space and paths only.
     """
     from molf_engine.bundle import Bundle
-    from molf_engine.cli.console import progress_bar, say, show_table
+    from molf_engine.cli.console import command_line, progress_bar, say, show_table
     from molf_engine.cli.sections import split_ids
     from molf_engine.evaluation.routing.report import headlines, use_records, use_texts, write_report
     from molf_engine.evaluation.routing.study import Options, run_study
@@ -68,7 +68,7 @@ def routing(
     chosen = source.sections((*sections, *(split_ids(split) if split else ())))
     with progress_bar() as progress:
         study = run_study(model, source, chosen, options=options, other=other, progress=progress)
-        path = write_report(study, output, overwrite=overwrite)
+        path = write_report(study, output, command=command_line(), overwrite=overwrite)
     rows = use_records(study) if json else use_texts(study)
     if json or rows:
         show_table(

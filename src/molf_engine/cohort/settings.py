@@ -100,6 +100,8 @@ def assign(task: SlideTask, settings: Settings, bundle: Bundle) -> Assignment:
             "stride_um": settings.stride_um,
             "positions": file_digest(task.positions),
             "features": file_digest(task.features),
+            # Only where there are any, so that results made before are still known for what they are.
+            **({} if task.regions is None else {"regions": file_digest(task.regions)}),
             "estimate": estimation.kind,
             "steps": estimation.step_count,
             "draws": estimation.draws,
@@ -107,6 +109,8 @@ def assign(task: SlideTask, settings: Settings, bundle: Bundle) -> Assignment:
             "guidance_interval": list(estimation.guidance_interval),
             "precision": settings.precision,
             "schema_version": SCHEMA_VERSION,
+            # Only where there are any: results of the whole tissue keep the hash that they have always had.
+            **({} if task.regions is None else {"regions": file_digest(task.regions)}),
         },
     )
 

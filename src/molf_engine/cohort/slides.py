@@ -9,7 +9,7 @@ from pathlib import Path
 
 from molf_engine.errors import ConfigError, SlideError
 
-COLUMNS = ("slide", "um_per_pixel", "code", "features", "positions")
+COLUMNS = ("slide", "um_per_pixel", "code", "features", "positions", "regions")
 
 # A damaged file in a folder is taken for a slide by its name, so that it is reported and not passed over.
 _SUFFIXES = {".svs", ".ndpi", ".mrxs", ".scn", ".bif", ".vms", ".vmu", ".tif", ".tiff", ".btf", ".qptiff", ".dcm", ".zarr"}  # fmt: skip
@@ -31,6 +31,8 @@ class SlideTask:
         Features computed elsewhere.
     positions : Path or None
         CSV of patch centres in level-0 pixels; none: a grid over the tissue.
+    regions : Path or None
+        GeoJSON of regions that the grid is limited to.
     """
 
     slide: Path
@@ -38,6 +40,7 @@ class SlideTask:
     code: str | None = None
     features: Path | None = None
     positions: Path | None = None
+    regions: Path | None = None
 
     @property
     def name(self) -> str:
@@ -93,7 +96,13 @@ def read_list(path: Path) -> list[SlideTask]:
 
 
 def with_defaults(
-    tasks: Iterable[SlideTask], *, um_per_pixel: float | None, code: str, positions: Path | None, features: Path | None
+    tasks: Iterable[SlideTask],
+    *,
+    um_per_pixel: float | None,
+    code: str,
+    positions: Path | None,
+    features: Path | None,
+    regions: Path | None = None,
 ) -> list[SlideTask]:
     """Fill what a slide does not say itself."""
     return [
@@ -103,6 +112,7 @@ def with_defaults(
             code=task.code or code,
             positions=task.positions or positions,
             features=task.features or features,
+            regions=task.regions or regions,
         )
         for task in tasks
     ]
@@ -116,6 +126,7 @@ def absolute(tasks: Iterable[SlideTask]) -> list[SlideTask]:
             slide=task.slide.absolute(),
             features=task.features and task.features.absolute(),
             positions=task.positions and task.positions.absolute(),
+            regions=task.regions and task.regions.absolute(),
         )
         for task in tasks
     ]
@@ -193,5 +204,5 @@ def _task(path: Path, number: int, header: list[str], row: list[str]) -> SlideTa
         scale = float(cells["um_per_pixel"]) if "um_per_pixel" in cells else None
     except ValueError as error:
         raise ConfigError(f"{path}, line {number}: um_per_pixel {cells['um_per_pixel']!r} is no number.") from error
-    features, positions = (_beside(path, cells[name]) if name in cells else None for name in ("features", "positions"))
-    return SlideTask(_beside(path, cells["slide"]), scale, cells.get("code"), features, positions)
+    beside = [_beside(path, cells[name]) if name in cells else None for name in ("features", "positions", "regions")]
+    return SlideTask(_beside(path, cells["slide"]), scale, cells.get("code"), *beside)

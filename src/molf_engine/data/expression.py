@@ -104,11 +104,13 @@ def load_expression(
         If the file cannot be read, has no positions, holds NaN, negative or log-transformed values (genes named), no
         gene of the panel, or no spot with ``min_counts``.
     """
-    columns = read_columns(section, symbols)
-    counts = columns.counts
-    on_panel, aliases = _panel_columns(columns, genes, section)
+    return expression_of(read_columns(section, symbols), section, genes, min_counts)
 
-    total = np.asarray(counts.sum(axis=1, dtype=np.float64)).ravel()
+
+def expression_of(columns: Columns, section: Section, genes: tuple[str, ...], min_counts: float = 0) -> Expression:
+    """Counts on a panel, wherever they are kept; see :func:`load_expression`."""
+    on_panel, aliases = _panel_columns(columns, genes, section)
+    counts_log1p, total = _sums(columns, on_panel)
     kept = total >= min_counts
     if not kept.any():
         raise DataError(
@@ -118,22 +120,31 @@ def load_expression(
         logger.info(
             "%s: left out %d of %d spots with fewer than %g counts", section.id, left_out, len(total), min_counts
         )
-
-    panel_counts = (counts[np.flatnonzero(kept)] @ on_panel).toarray()
     names = np.asarray(columns.names, dtype=object)[kept]
     return Expression(
         section_id=section.id,
         genes=tuple(genes),
-        counts_log1p=np.log1p(panel_counts, dtype=np.float32),
+        counts_log1p=counts_log1p[kept] if left_out else counts_log1p,
         measured=np.asarray(on_panel.sum(axis=0)).ravel() > 0,
         total=total[kept].astype(np.float32),
         positions=columns.positions[kept],
         names=tuple(names),
         left_out=left_out,
-        truth=_truth(columns.expected, kept, on_panel),
+        truth=_truth(columns.expected(), kept, on_panel),
         reference=columns.reference,
         aliases=aliases,
     )
+
+
+def _sums(columns: Columns, on_panel: scipy.sparse.csr_matrix) -> tuple[np.ndarray, np.ndarray]:
+    """Log of one plus the counts on the panel ``(S, G)`` float32, and the counts of each spot in all ``(S,)`` float64."""
+    spots = len(columns.names)
+    counts_log1p = np.empty((spots, on_panel.shape[1]), np.float32)
+    total = np.empty(spots, np.float64)
+    for rows, counts in columns.blocks():
+        total[rows] = np.asarray(counts.sum(axis=1)).ravel()
+        np.log1p((counts @ on_panel).toarray(), out=counts_log1p[rows], dtype=np.float32, casting="same_kind")
+    return counts_log1p, total
 
 
 def _truth(expected: np.ndarray | None, kept: np.ndarray, columns: scipy.sparse.csr_matrix) -> np.ndarray | None:

@@ -163,26 +163,32 @@ def _spread(
 ) -> tuple[list[str], np.ndarray, np.ndarray]:
     """Genes of a section, with the variance of each over its spots and the share of spots that have it."""
     read = read_columns(section, symbols)
-    total = np.asarray(read.counts.sum(axis=1)).ravel()
-    # A spot without any count has no composition.
-    kept = np.flatnonzero((total >= min_counts) & (total > 0))
-    if not kept.size:
+    genes, adding = _by_symbol(read)
+    spots = 0
+    first, second, seen = (np.zeros(len(genes)) for _ in range(3))
+    for _, block in read.blocks():
+        total = np.asarray(block.sum(axis=1)).ravel()
+        # A spot without any count has no composition.
+        kept = np.flatnonzero((total >= min_counts) & (total > 0))
+        counts = block[kept] @ adding
+        counts.eliminate_zeros()
+        spots += len(kept)
+        seen += counts.getnnz(axis=0)
+        if units == "log1p-cp10k":
+            counts.data *= np.repeat(1e4 / total[kept], np.diff(counts.indptr))
+        counts.data = np.log1p(counts.data)
+        first += np.asarray(counts.sum(axis=0)).ravel()
+        counts.data **= 2
+        second += np.asarray(counts.sum(axis=0)).ravel()
+    if not spots:
         raise DataError(
-            f"{section.id}: none of its {len(total)} spots has {min_counts:g} counts or more. Lower min_counts."
+            f"{section.id}: none of its {len(read.names)} spots has {min_counts:g} counts or more. Lower min_counts."
         )
-    genes, counts = _by_symbol(read, kept)
-    seen = counts.getnnz(axis=0) / len(kept)
-    if units == "log1p-cp10k":
-        counts.data *= np.repeat(1e4 / total[kept], np.diff(counts.indptr))
-    counts.data = np.log1p(counts.data)
-    mean = np.asarray(counts.mean(axis=0)).ravel()
-    counts.data **= 2
-    variance = np.maximum(np.asarray(counts.mean(axis=0)).ravel() - mean**2, 0.0)
-    return genes, variance, seen
+    return genes, np.maximum(second / spots - (first / spots) ** 2, 0.0), seen / spots
 
 
-def _by_symbol(read: Columns, kept: np.ndarray) -> tuple[list[str], scipy.sparse.csr_matrix]:
-    """Counts ``(spots kept, genes)``, one column a gene: columns of one symbol are added, controls left out."""
+def _by_symbol(read: Columns) -> tuple[list[str], scipy.sparse.csr_matrix]:
+    """Genes, and ``(F, genes)`` to add columns of one symbol; controls are left out."""
     import scipy.sparse
 
     symbols = _todays(read.symbols)
@@ -190,10 +196,7 @@ def _by_symbol(read: Columns, kept: np.ndarray) -> tuple[list[str], scipy.sparse
     place = {symbol: column for column, symbol in enumerate(kinds)}
     rows = [row for row, symbol in enumerate(symbols) if symbol in place]
     columns = [place[symbols[row]] for row in rows]
-    adding = scipy.sparse.csr_matrix((np.ones(len(rows)), (rows, columns)), shape=(len(symbols), len(place)))
-    counts = scipy.sparse.csr_matrix(read.counts[kept] @ adding)
-    counts.eliminate_zeros()
-    return list(place), counts
+    return list(place), scipy.sparse.csr_matrix((np.ones(len(rows)), (rows, columns)), shape=(len(symbols), len(place)))
 
 
 def _todays(symbols: Sequence[str]) -> list[str]:

@@ -177,7 +177,7 @@ def _checked(path: Path, found: _Found) -> np.ndarray:
     for what, labels in (("barcodes", found.names), ("coordinates", found.centres)):
         if labels is not None and len(labels) != len(features):
             raise DataError(f"{path}: {len(features)} feature vectors, but {len(labels)} {what}.")
-    return features.astype(np.float32)
+    return features.astype(np.float32, copy=False)
 
 
 def _match(path: Path, found: _Found, patches: Patches) -> tuple[np.ndarray, str]:

@@ -47,9 +47,9 @@ def as_shown(shown: Shown) -> AnnData:
         molf.update(guidance=shown.scale, estimate="mean", steps=1, draws=0)
     if named:
         # The contract ties the expert column to the model's own names, which stay; those of the user stand beside them.
-        molf["expert_titles"] = list(shown.experts)
-        adata.obs["expert_title"] = [shown.experts[expert] for expert in shown.top_expert]
-        adata.obs["expert_title"] = adata.obs["expert_title"].astype("category")
+        molf["expert_labels"] = list(shown.experts)
+        adata.obs["expert_label"] = [shown.experts[expert] for expert in shown.top_expert]
+        adata.obs["expert_label"] = adata.obs["expert_label"].astype("category")
     adata.uns["molf"] = molf
     return adata
 

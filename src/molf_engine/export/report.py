@@ -156,7 +156,7 @@ def _score_caption(shown: Shown, score: ScoreName) -> str:
 
 def _score_doubts(shown: Shown, score: ScoreName) -> list[str]:
     var = shown.adata.var
-    if score.kind in ("entropy", "weight"):
+    if score.kind in ("entropy", "weight", "given"):
         return []
     if score.kind == "hallmark":
         count = int(hallmark_sizes(tuple(var.index), var["measured"].to_numpy(bool))[score.name])

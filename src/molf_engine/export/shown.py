@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -29,17 +29,25 @@ class ScoreName:
     Attributes
     ----------
     kind
-        A gene, a Hallmark set, the entropy of the gate, or the weight of an expert.
+        A gene, a Hallmark set, the entropy of the gate, the weight of an expert, or something that is given with its values.
     name
-        Symbol, set, ``entropy``, or the expert's own name.
+        Symbol, set, ``entropy``, the expert's own name, or what is given is called.
     """
 
-    kind: Literal["gene", "hallmark", "entropy", "weight"]
+    kind: Literal["gene", "hallmark", "entropy", "weight", "given"]
     name: str
 
 
 ENTROPY = ScoreName("entropy", "entropy")
 """How undecided the gate was."""
+
+
+@dataclass(frozen=True)
+class Given:
+    """Values that are made of scores, such as a difference of two: (P,) and their unit in words."""
+
+    values: np.ndarray
+    unit: str
 
 
 @dataclass(frozen=True)
@@ -58,6 +66,8 @@ class Shown:
         Expression relative to each patch's total (True) or not (False); as the model learned it if not given.
     expert_names : sequence of str, optional
         Names that a user gave the experts, one each.
+    given : mapping of str to Given
+        What else is on show, by name.
 
     Raises
     ------
@@ -70,6 +80,7 @@ class Shown:
     guidance: float | None = None
     relative: bool | None = None
     expert_names: Sequence[str] | None = None
+    given: Mapping[str, Given] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.bundle is None and self.scale != self.own_scale:
@@ -173,6 +184,8 @@ class Shown:
 
     def values(self, score: ScoreName) -> np.ndarray:
         """(P,) float32 values of a score, as they are on show."""
+        if score.kind == "given":
+            return np.asarray(self.given[score.name].values, np.float32)
         if score.kind == "entropy":
             entropy: np.ndarray = self.adata.obs["routing_entropy"].to_numpy(np.float32)
             return entropy
@@ -217,6 +230,8 @@ class Shown:
 
     def unit_of(self, score: ScoreName) -> str:
         """What the values of a score are, in words."""
+        if score.kind == "given":
+            return self.given[score.name].unit
         if score.kind in ("entropy", "weight"):
             return "0 to 1"
         if score.kind == "gene":

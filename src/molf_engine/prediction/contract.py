@@ -55,7 +55,9 @@ PROVENANCE = (
     "expert_names",
     "notice",
 )
-"""Keys of ``uns["molf"]``; besides them ``grid`` (origin, stride, shape) where the patches lie on one."""
+"""Keys of ``uns["molf"]``; besides them ``grid`` (origin, stride, shape) where the patches lie on one, ``regions`` ((N, 2) outlines
+x, y in level-0 pixels, by number) where it was limited to some, and ``expert_labels``, one for each of ``expert_names``, where the user
+has given names to experts."""
 
 OBS = ("row", "col", "total", "expert", "routing_entropy")
 OBSM = ("spatial", "gate_logits", "routing", "hallmark", "latent_cond", "latent_uncond")

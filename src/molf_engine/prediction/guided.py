@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from molf_engine.bundle.decoder import LatentDecoder
 
 
+_BLOCK_COLUMNS = 128
+
+
 class Guided:
     """A prediction whose guidance scale can be changed.
 
@@ -97,6 +100,19 @@ class Guided:
             rows["measured"].to_numpy(),
             names=[name],
         )[name].to_numpy()
+
+    def all_scores(self, guidance: float, *, relative: bool | None = None) -> tuple[np.ndarray, np.ndarray]:
+        """Expression of the whole panel, (P, G), and all 50 Hallmark scores, (P, 50), in the scale chosen as in :meth:`gene`."""
+        values = np.empty((len(self._conditional), len(self._genes)), dtype=np.float32)
+        # Blocks of columns: changing the scale of all of them at once takes several times their memory.
+        for start in range(0, values.shape[1], _BLOCK_COLUMNS):
+            index = list(range(start, min(start + _BLOCK_COLUMNS, values.shape[1])))
+            values[:, index] = self._columns(index, guidance, relative)
+        units = self.units if relative is None else "log1p-cp10k" if relative else "log1p"
+        genes = self.bundle.genes
+        mean, sd = genes[f"mean_{units}"].to_numpy(), genes[f"sd_{units}"].to_numpy()
+        scores = hallmark_scores(values, tuple(genes.index), mean, sd, genes["measured"].to_numpy())
+        return values, scores.to_numpy()
 
     @cached_property
     def _decoder(self) -> LatentDecoder:

@@ -153,7 +153,9 @@ def predict_slide(
     guidance = check_scale(bundle.config.guidance if guidance is None else guidance)
     # Asked for before tissue is looked for: imported weights have no encoder.
     encoder = bundle.encoder() if features is None else None
+    limits: dict[str, np.ndarray] = {}
     if patches is None:
+        limits = {str(number): np.asarray(region, np.float64) for number, region in enumerate(regions or ())}
         progress(Progress("Finding tissue", 0, 0))
         patch = bundle.config.patch
         stride = patch.stride_um if stride_um is None else stride_um
@@ -202,6 +204,8 @@ def predict_slide(
     total = decoder.total(hidden) if decoder.has_depth else _total_beside(bundle, features)
     adata = _assemble(bundle, slide, patches, latents, features, values, spread, total)
     adata.uns["molf"] = _provenance(bundle, slide, patches, code, guidance, estimation, broken, precision)
+    if limits:
+        adata.uns["molf"]["regions"] = limits
     progress(Progress("Predicting", len(patches), len(patches)))
     return adata
 

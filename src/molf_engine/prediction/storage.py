@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from molf_engine.bundle.expert_names import expert_names
 from molf_engine.errors import PredictionError
 from molf_engine.files import atomic_path
 from molf_engine.prediction.contract import validate
@@ -18,6 +19,9 @@ SUFFIXES = (".h5ad", ".zarr")
 def write_prediction(adata: ad.AnnData, path: Path, *, overwrite: bool = False) -> None:
     """Write a prediction, whole or not at all.
 
+    Names that the user of this machine gave to the experts by now go along, as ``uns["molf"]["expert_labels"]``; those in
+    ``expert_names`` stay the model's own.
+
     Raises
     ------
     PredictionError
@@ -28,6 +32,7 @@ def write_prediction(adata: ad.AnnData, path: Path, *, overwrite: bool = False) 
     path = Path(path)
     validate(adata)
     _check_suffix(path)
+    _label_experts(adata)
     with atomic_path(path, overwrite=overwrite) as beside:
         if path.suffix == ".h5ad":
             adata.write_h5ad(beside, compression="lzf")
@@ -49,6 +54,15 @@ def read_prediction(path: Path) -> ad.AnnData:
         raise PredictionError(f"{path} cannot be read; it is damaged or not a prediction: {error}") from error
     validate(adata, str(path))
     return adata
+
+
+def _label_experts(adata: ad.AnnData) -> None:
+    molf = adata.uns["molf"]
+    own = list(molf["expert_names"])
+    labels = list(expert_names(str(molf["weights_hash"]), len(own)))
+    # Without names of this user's, those that the file came with stay.
+    if labels != own:
+        molf["expert_labels"] = labels
 
 
 def _check_suffix(path: Path) -> None:

@@ -20,7 +20,21 @@ def camera(viewer: ViewerModel) -> Any:
     return scene.camera if scene is not None else viewer.camera
 
 
+def grid(viewer: ViewerModel) -> Any:
+    """Panels side by side in the canvas."""
+    canvas = getattr(viewer, "canvas", None)
+    return canvas.grid if canvas is not None and hasattr(canvas, "grid") else viewer.grid
+
+
 def canvas_size(viewer: ViewerModel) -> tuple[int, int]:
     """(height, width) of the canvas, screen pixels."""
     canvas = getattr(viewer, "canvas", None)
     return tuple(canvas.size) if canvas is not None else tuple(viewer._canvas_size)
+
+
+def colour_bar(layer: Any) -> Any:
+    """Overlay with the key of a layer's colours; none for a kind of layer that has none."""
+    for name in ("colorbar", "face_colorbar"):
+        if hasattr(layer, name):
+            return getattr(layer, name)
+    return None

@@ -45,6 +45,9 @@ class Run:
         The file it was read from; none if it was made here and not saved.
     id
         Unique; layers carry it.
+    given_names
+        Names that the user gave to its experts, counted from 0.  Changed in place, so that whoever holds the run sees the names of now;
+        see :meth:`~napari_molf.desk.presenter.Presenter.name_experts`.
     """
 
     patches: PatchMap
@@ -56,6 +59,7 @@ class Run:
     simulated: bool = False
     path: Path | None = None
     id: str = field(default_factory=lambda: uuid.uuid4().hex)
+    given_names: dict[int, str] = field(default_factory=dict, compare=False)
 
     @property
     def guidance(self) -> float:
@@ -76,6 +80,28 @@ class Run:
             f"Guidance is fixed at {self.guidance:.3g}: changing it needs the model {self.missing_bundle}. "
             "Choose its folder under Model."
         )
+
+    def asks_the_same_as(self, other: Run) -> bool:
+        """Whether another prediction is of the same patches of the same slide, by the same model for the same cancer code."""
+        mine, theirs = self.scores.adata.uns["molf"], other.scores.adata.uns["molf"]
+        keys = ("weights_hash", "cancer_code", "estimate")
+        return (
+            self.slide_path == other.slide_path
+            and all(str(mine[key]) == str(theirs[key]) for key in keys)
+            and np.array_equal(self.patches.positions, other.patches.positions)
+        )
+
+    @property
+    def weights_hash(self) -> str:
+        """Hash of the weights of the model that made it."""
+        return str(self.scores.adata.uns["molf"]["weights_hash"])
+
+    @property
+    def expert_names(self) -> tuple[str, ...]:
+        """Names of its experts: those that the user gave, and ``E1``.. for the others."""
+        from molf_engine.bundle.expert_names import with_defaults
+
+        return with_defaults(self.given_names, self.scores.routing.shape[1])
 
     @property
     def unfamiliar(self) -> int:

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from napari.layers import Layer
     from napari.types import FullLayerData
 
+    from molf_engine.slides import Slide
+
 THUMBNAIL_KEY = "molf_thumbnail"
 
 
@@ -79,19 +81,26 @@ def _open_slides(viewer: ViewerModel | None) -> list[Path]:
 def _under(run: Run, viewer: ViewerModel | None) -> list[FullLayerData]:
     if run.slide_path in _open_slides(viewer):
         return []
-    return [slide_data(run) or _thumbnail(run)]
+    return [slide_data(run) or thumbnail_layer_data(run)]
+
+
+def open_slide_of(run: Run) -> Slide | None:
+    """Open the slide of a prediction, if it is where the run says, and still the same."""
+    from molf_engine.prediction import whereabouts
+
+    return whereabouts.open_slide_of(run.scores.adata, run.slide_path)
 
 
 def slide_data(run: Run) -> FullLayerData | None:
     """Layer data of the slide of a run, if it is where the run says, and still the same."""
-    from molf_engine.prediction.whereabouts import open_slide_of
     from napari_molf.core.slide_layer import slide_layer_data
 
-    slide = open_slide_of(run.scores.adata, run.slide_path)
+    slide = open_slide_of(run)
     return None if slide is None else slide_layer_data(slide)
 
 
-def _thumbnail(run: Run) -> FullLayerData:
+def thumbnail_layer_data(run: Run) -> FullLayerData:
+    """The small picture of its slide that a prediction carries, as a layer at the slide's place."""
     entry = run.scores.adata.uns["spatial"][run.slide_name]
     image = np.asarray(entry["images"]["hires"])
     # One thumbnail pixel is so many level-0 pixels; its centre lies in the middle of them.

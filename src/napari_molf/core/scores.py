@@ -32,6 +32,10 @@ class Decoder(Protocol):
         """(P,) score of a Hallmark set."""
         ...
 
+    def all_scores(self, w: float, *, relative: bool = False) -> tuple[FloatArray, FloatArray]:
+        """(P, G) expression of the panel and (P, 50) scores of the Hallmark sets."""
+        ...
+
 
 @dataclass(frozen=True)
 class Score:
@@ -114,6 +118,13 @@ class Scores:
         column = self.adata.X[:, self.adata.var_names.get_loc(score.name)]
         return self._in_scale(np.asarray(column, np.float32).ravel(), relative)
 
+    def all_values(self, w: float, *, relative: bool) -> tuple[FloatArray, FloatArray]:
+        """Every gene, (P, G), and every Hallmark, (P, 50), as :meth:`values` gives one of them; slow, not for the window's thread."""
+        if self._guided is not None:
+            return self._guided.all_scores(w, relative=relative)
+        expression = self._in_scale(np.asarray(self.adata.X, np.float32), relative)
+        return expression, self.adata.obsm["hallmark"].to_numpy(np.float32)
+
     def is_relative(self, score: Score, relative: bool) -> bool:
         """Whether the values are relative if that is asked for; Hallmarks of a file keep its scale, which their genes are gone from."""
         fixed = self._guided is None and score.kind == "hallmark"
@@ -148,6 +159,16 @@ class Scores:
     def top_expert(self) -> NDArray[np.int64]:
         """(P,) expert with the largest weight, counted from 0."""
         return self.routing.argmax(axis=1)
+
+    @cached_property
+    def used(self) -> NDArray[np.bool_]:
+        """(P, E) whether a patch uses an expert at all: the gate keeps a few of them for each patch."""
+        return self.routing > 0
+
+    @cached_property
+    def gate_logits(self) -> FloatArray:
+        """(P, E) how sure each expert was of a patch, before the gate chose."""
+        return np.asarray(self.adata.obsm["gate_logits"], np.float32)
 
     @cached_property
     def entropy(self) -> FloatArray:

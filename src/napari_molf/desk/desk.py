@@ -3,23 +3,46 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from qtpy.QtCore import QObject, Signal
 
 from napari_molf.desk.part import Panel
+from napari_molf.desk.settings import Settings, settings_path
 
 if TYPE_CHECKING:
     from napari.layers import Layer
     from napari.viewer import Viewer
 
     from molf_engine.bundle import Bundle
+    from napari_molf.core.request import Request
     from napari_molf.core.run import Run
     from napari_molf.core.slide_layer import SlideInfo
     from napari_molf.desk.presenter import Presenter
 
 Area = Literal["left", "right", "top", "bottom"]
 PanelT = TypeVar("PanelT", bound=Panel)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a prediction ended.  With neither ``run`` nor ``error`` it was cancelled."""
+
+    request: Request
+    run: Run | None = None
+    error: str | None = None
+
+
+def _no_form(layer: Layer) -> Request:
+    from molf_engine.errors import BundleError
+
+    raise BundleError("No model is chosen. Choose one under Model.")
+
+
+def _no_start(request: Request, layer: Layer) -> None:
+    _no_form(layer)
 
 
 class Desk(QObject):
@@ -37,13 +60,22 @@ class Desk(QObject):
     said(object)
         A sentence for the user that stays in sight until the next one; none takes it back.
     prediction_wanted(object)
-        A section wants a prediction: changes, a mapping, to the :class:`~napari_molf.predict.request.Request` of the form.
+        A section wants a prediction: changes, a mapping, to the :class:`~napari_molf.core.request.Request` of the form.
+    prediction_began(object)
+        A prediction is being made: its request.
+    prediction_progressed(object, object)
+        A ``Progress`` and the rate in units per second, or none.
+    prediction_ended(object)
+        An :class:`Outcome`; its run is on show by then.
     chosen()
         Another model or another slide was chosen, or more became known of the slide.
     """
 
     said = Signal(object)
     prediction_wanted = Signal(object)
+    prediction_began = Signal(object)
+    prediction_progressed = Signal(object, object)
+    prediction_ended = Signal(object)
     chosen = Signal()
 
     def __init__(self, viewer: Viewer, presenter: Presenter, parent: QObject | None = None) -> None:
@@ -56,6 +88,17 @@ class Desk(QObject):
         """The slide that the form names."""
         self.info: SlideInfo | None = None
         """What is known of that slide."""
+        self.request_for: Callable[[Layer], Request] = _no_form
+        """The request for the whole tissue of a slide's layer, with the form's model and code; raises ``MolfError``."""
+        self.start_prediction: Callable[[Request, Layer], None] = _no_start
+        """Make exactly this prediction of a slide's layer; raises ``MolfError`` while another one is being made."""
+        self.predicting = False
+        """Whether a prediction is being made."""
+        self.prediction_began.connect(self._on_began)
+        self.prediction_ended.connect(self._on_ended)
+        self.settings = Settings(settings_path(), self)
+        """What is remembered between sessions."""
+        self.settings.failed.connect(self.say)
         self._panels: dict[str, Panel] = {}
 
     @property
@@ -116,8 +159,16 @@ class Desk(QObject):
         """Close every panel: the dock goes."""
         for panel in list(self._panels.values()):
             panel.stop()
-            self.viewer.window.remove_dock_widget(panel)
+            # A window that closes has let go of its docks already: napari raises what it happens to miss first.
+            with suppress(AttributeError, LookupError, RuntimeError):
+                self.viewer.window.remove_dock_widget(panel)
         self._panels.clear()
+
+    def _on_began(self, request: Request) -> None:
+        self.predicting = True
+
+    def _on_ended(self, outcome: Outcome) -> None:
+        self.predicting = False
 
     def _on_panel_closed(self) -> None:
         gone = self.sender()

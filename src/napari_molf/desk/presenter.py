@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -11,31 +10,29 @@ from numpy.typing import NDArray
 from qtpy.QtCore import QObject, Signal
 from superqt.utils import qdebounced
 
-from napari_molf.core.layers import Placement, ResultLayers, Role, run_of
-from napari_molf.core.maps import robust_limits
-from napari_molf.core.palette import MAX_EXPERTS, expert_name
+from napari_molf.core.layers import Placement, ResultLayers, run_of
+from napari_molf.core.load import local_load
+from napari_molf.core.maps import robust_limits, wider_limits
+from napari_molf.core.palette import MAX_EXPERTS
 from napari_molf.core.run import Run
 from napari_molf.core.scores import Score
 from napari_molf.core.slide_layer import slide_info
+from napari_molf.core.threshold import Threshold
+from napari_molf.core.view_state import Routing
+from napari_molf.core.views import Decoded, Limits, Minus, View, Wanted, caption
 from napari_molf.desk.background import Newest, sentence
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from napari.components import ViewerModel
     from napari.layers import Layer
 
+__all__ = ["Presenter", "Routing", "View"]
+
 SETTLED_MS = 300
-Routing = Literal["expert", "weight", "entropy"]
-
-
-@dataclass(frozen=True)
-class View:
-    """One state of the map.  ``fit``: choose new colour limits for it."""
-
-    run_id: str
-    score: Score
-    guidance: float
-    relative: bool
-    fit: bool
+Shown = Literal["score"] | Routing
+_Answer = tuple[NDArray[np.floating], Limits | None, tuple[NDArray[np.floating], ...]]
 
 
 class Presenter(QObject):
@@ -46,31 +43,54 @@ class Presenter(QObject):
     run_changed(object)
         The :class:`~napari_molf.core.run.Run` whose scores are offered now, or none.
     shown(object, object)
-        A :class:`View` and its (P,) values are on the map.
+        A :class:`~napari_molf.core.views.View` and its (P,) values are on the map.
+    beside_shown(object, object)
+        The same view, and a tuple with the (P,) values of each panel that it asked for beside the map.
+    look_changed()
+        Opacity, threshold or smoothness changed, of every map alike.
+    leaving()
+        Another prediction is about to take the place of what is shown.
     routing_changed(object)
         The kind of expert map that is shown instead of the score, or none.
+    names_changed()
+        Experts of the run have other names now.
     failed(str)
         A sentence for the user.
     """
 
     run_changed = Signal(object)
     shown = Signal(object, object)
+    beside_shown = Signal(object, object)
+    look_changed = Signal()
+    leaving = Signal()
     routing_changed = Signal(object)
+    names_changed = Signal()
     failed = Signal(str)
 
     def __init__(self, viewer: ViewerModel, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._viewer = viewer
         self._runs: dict[str, tuple[Run, ResultLayers]] = {}
+        self._decoded: dict[str, Decoded] = {}
         self._current: str | None = None
         self.score: Score | None = None
         self.guidance = 1.0
         self.relative = False
+        self.minus: Minus | None = None
+        """What is taken away from the score that is shown."""
+        self.threshold: Threshold | None = None
+        """Which patches are shown; none: all of them."""
+        self.smooth = False
+        self.beside: tuple[Wanted, ...] = ()
+        """What is decoded with it, for panels beside the map."""
+        self.view: View | None = None
         self.values: NDArray[np.floating] | None = None
+        self._role: Shown = "score"
         self.expert = 0
-        """Whose weight is shown, if one is; counted from 0."""
-        self._role: Role = "score"
+        """Whose weight is shown, if one is, counted from 0."""
+        self._held: tuple[Shown, list[Layer]] = ("score", [])
         self._fit_pending = False
+        self._reach: Limits | None = None
         self._opacity = 0.7
         self._decoder = Newest(self)
         self._decoder.done.connect(self._on_decoded)
@@ -83,6 +103,16 @@ class Presenter(QObject):
     def run(self) -> Run | None:
         """The run whose scores are offered."""
         return self._runs[self._current][0] if self._current in self._runs else None
+
+    @property
+    def routing(self) -> Routing | None:
+        """The map of the experts that is shown instead of the score."""
+        return None if self._role == "score" else self._role
+
+    @property
+    def opacity(self) -> float:
+        """Opacity, 0 to 1, of the maps."""
+        return self._opacity
 
     @property
     def layers(self) -> ResultLayers | None:
@@ -101,17 +131,36 @@ class Presenter(QObject):
         layers
             Layers that exist already.
         """
+        self._replace(run)
         layers = layers or ResultLayers(self._viewer, run.id, run.patches, Placement(slide_layer))
         layers.opacity = self._opacity
+        layers.drawing.smooth = self.smooth
         layers.show_colour_bars()
         self.hide_runs_of(run.slide_path, but=run.id)
         if run.id == self._current:
             self._current = None
         self._runs[run.id] = (run, layers)
+        self._decoded[run.id] = Decoded(run.scores)
         self.switch_to(run.id)
+
+    def _replace(self, run: Run) -> None:
+        """Take away what the same question was answered before, and forget predictions whose every layer the user has deleted."""
+        for known, layers in list(self._runs.values()):
+            if known.id == run.id:
+                continue
+            if known.asks_the_same_as(run):
+                layers.remove()
+            if not layers.all():
+                del self._runs[known.id]
+                self._decoded.pop(known.id, None)
+
+    def runs_on_show(self) -> tuple[Run, ...]:
+        """Every run that still has a layer, in the order in which they came."""
+        return tuple(run for run, layers in self._runs.values() if layers.all())
 
     def hide_runs_of(self, slide_path: Path, but: str | None = None) -> None:
         """Hide what is shown of a slide, before something new covers it."""
+        self.leaving.emit()
         for run, layers in self._runs.values():
             if run.id != but and run.slide_path == slide_path:
                 for layer in layers.all():
@@ -122,12 +171,15 @@ class Presenter(QObject):
         if run_id not in self._runs:
             return False
         if run_id != self._current:
+            self.leaving.emit()
             self._decoder.forget()
-            self._current, self.values = run_id, None
+            self._current, self.values, self.view = run_id, None, None
+            self.minus, self.beside = None, ()
             run = self._runs[run_id][0]
             if self.score is not None and not _offers(run, self.score):
                 self.score = None
             self.guidance = run.guidance
+            self._read_names(run)
             self.run_changed.emit(run)
         return True
 
@@ -147,11 +199,11 @@ class Presenter(QObject):
 
     # -- the score -------------------------------------------------------------------------------------------
 
-    def show(self, score: Score) -> None:
-        """Show a score, with colour limits of its own, in place of the map of the experts."""
+    def show(self, score: Score, limits: tuple[float, float] | None = None) -> None:
+        """Show a score in place of the map of the experts, with ``limits`` or, if there are none, colour limits of its own."""
         self.score = score
         self._look_at("score")
-        self._ask(fit=True)
+        self._ask(fit=True, limits=limits)
 
     def set_guidance(self, guidance: float) -> None:
         """Change the guidance scale; the colour limits stay, so that the eye can compare."""
@@ -163,36 +215,87 @@ class Presenter(QObject):
         self.relative = relative
         self._ask(fit=True)
 
-    def _ask(self, *, fit: bool) -> None:
+    def set_minus(self, minus: Minus | None) -> None:
+        """Show what the score differs by from something else, with limits alike on both sides of 0; none: the score itself."""
+        if minus != self.minus:
+            self.minus = minus
+            self._look_at("score")
+            self._ask(fit=True)
+
+    def set_beside(self, beside: tuple[Wanted, ...]) -> None:
+        """Decode these, too, whenever the map changes; they come with ``beside_shown``."""
+        self.beside = beside
+        if beside:
+            self._ask(fit=False)
+
+    def hold(self, on: bool) -> None:
+        """Keep the maps of this run hidden, because panels stand in their place, or show the one that is looked at again."""
+        layers = self.layers
+        if layers is None or layers.held == on:
+            return
+        layers.held = on
+        if on:
+            self._held = (self._role, layers.all())
+            return
+        role, known = self._held
+        # What was hidden by hand stays hidden; what was chosen or made in the meantime is to be seen.
+        if role != self._role or layers.layer(role) not in known:
+            layers.show_only(self._role)
+
+    def _ask(self, *, fit: bool, limits: tuple[float, float] | None = None) -> None:
         run, score = self.run, self.score
         if run is None or score is None:
             return
         # A fit that is still waiting must not be lost to a later value of the slider.
         fit = fit or (self._decoder.busy and self._fit_pending)
         self._fit_pending = fit
-        view = View(run.id, score, self.guidance, self.relative, fit)
-        scores = run.scores
+        minus = None if self.minus is None else self.minus.of(score)
+        view = View(run.id, score, self.guidance, self.relative, fit, minus, self.beside)
+        decoded = self._decoded[run.id]
 
-        def decode() -> tuple[NDArray[np.floating], tuple[float, float] | None]:
-            values = scores.values(view.score, view.guidance, relative=view.relative)
-            return values, robust_limits(values) if view.fit else None
+        def decode() -> _Answer:
+            values, fitted = decoded.show(view)
+            return values, (limits if limits and view.fit else fitted), decoded.beside(view)
 
         self._decoder.ask(view, decode)
 
-    def _on_decoded(self, view: View, result: tuple[NDArray[np.floating], tuple[float, float] | None]) -> None:
+    def _on_decoded(self, view: View, answer: _Answer) -> None:
         run, layers = self.run, self.layers
         if run is None or layers is None or view.run_id != run.id:
             return
-        values, limits = result
+        values, limits, beside = answer
         if view.fit:
             self._fit_pending = False
         if limits is None and layers.layer("score") is None:
             limits = robust_limits(values)
-        self.values = values
-        layers.show_score(values, self.caption(view), limits, thumbnail=view.fit)
+        if view.minus is not None and limits is not None:
+            limits = self._grown(limits, view.fit)
+        self.values, self.view = values, view
+        layers.show_score(
+            self._masked(values),
+            self.caption(view),
+            limits,
+            thumbnail=view.fit,
+            diverging=view.minus is not None,
+        )
         if not view.fit:
             self._settle()
         self.shown.emit(view, values)
+        if view.beside:
+            self.beside_shown.emit(view, beside)
+
+    def _grown(self, needed: Limits, fit: bool) -> Limits | None:
+        """Limits of a difference; none: those that are set do.
+
+        It is nothing where the slider meets the scale that is taken away: limits that would never move could not show both ends.
+        """
+        reach = needed if fit or self._reach is None else wider_limits(self._reach, needed)
+        changed = fit or reach != self._reach
+        self._reach = reach
+        return reach if changed else None
+
+    def _masked(self, values: NDArray[np.floating]) -> NDArray[np.floating]:
+        return values if self.threshold is None else np.where(self.threshold.keep(values), values, np.nan)
 
     def _on_failed(self, view: View, error: BaseException) -> None:
         self.failed.emit(sentence(error))
@@ -205,10 +308,7 @@ class Presenter(QObject):
     def caption(self, view: View) -> str:
         """Layer name: what is shown, at which guidance, by which model."""
         run = self.run
-        if run is None:
-            return view.score.name
-        relative = " / total" if run.scores.is_relative(view.score, view.relative) else ""
-        return f"{view.score.name}{relative} · guidance {view.guidance:.3g} · {run.model}"
+        return view.subject if run is None else caption(view, run.scores, run.model)
 
     # -- experts ---------------------------------------------------------------------------------------------
 
@@ -222,10 +322,10 @@ class Presenter(QObject):
         Parameters
         ----------
         kind
-            ``expert``: the one that decided most; ``weight``: the weight of one of them; ``entropy``: how undecided the gate
-            was; none: back to the score.
+            ``expert``: the one that decided most; ``weight``: the weight of one of them; ``load``: the share of the tissue around
+            each patch that is given to one of them; ``entropy``: how undecided the gate was; none: back to the score.
         expert
-            Whose weight, counted from 0.
+            Whose weight or load, counted from 0.
         """
         run, layers = self.run, self.layers
         if run is None or layers is None:
@@ -235,12 +335,49 @@ class Presenter(QObject):
         if kind == "expert" and self.can_show_top_expert():
             layers.show_experts(scores.top_expert, scores.routing.shape[1], f"Top expert · {run.model}")
         elif kind == "weight":
-            layers.show_weight(scores.routing[:, expert], f"Weight of {expert_name(expert)} · {run.model}")
+            layers.show_weight(scores.routing[:, expert], _routing_caption(run, kind, expert))
+        elif kind == "load":
+            layers.show_load(local_load(run.patches, scores.used[:, expert]), _routing_caption(run, kind, expert))
         elif kind == "entropy":
             layers.show_entropy(scores.entropy, f"Routing entropy · {run.model}")
         self._look_at(kind or "score")
 
-    def _look_at(self, role: Role) -> None:
+    def name_experts(self, names: Mapping[int, str]) -> None:
+        """Keep names for the experts of the run's model, in place of those that were kept, and show them everywhere.
+
+        Parameters
+        ----------
+        names
+            Expert, counted from 0, to its name; an empty one gives the number back.
+
+        Raises
+        ------
+        MolfError
+            If a name cannot be kept, or the file cannot be written; the old names stay then.
+        """
+        from molf_engine.bundle.expert_names import save_names
+
+        run = self.run
+        if run is None:
+            return
+        given = save_names(run.weights_hash, names, run.scores.routing.shape[1], run.model)
+        for other, layers in self._runs.values():
+            if other.weights_hash == run.weights_hash:
+                _rename(other, layers, given)
+        self.names_changed.emit()
+
+    def _read_names(self, run: Run) -> None:
+        from molf_engine.bundle.expert_names import load_names, names_in_result
+
+        count = run.scores.routing.shape[1]
+        stored = load_names(run.weights_hash, count)
+        brought = run.scores.adata.uns["molf"].get("expert_labels")
+        run.given_names.clear()
+        run.given_names.update(stored.given or names_in_result(brought, count))
+        if stored.notice:
+            self.failed.emit(stored.notice)
+
+    def _look_at(self, role: Shown) -> None:
         layers = self.layers
         if layers is None:
             return
@@ -256,6 +393,25 @@ class Presenter(QObject):
         self._opacity = opacity
         if self.layers is not None:
             self.layers.set_opacity(opacity)
+        self.look_changed.emit()
+
+    def set_smooth(self, smooth: bool) -> None:
+        """Draw maps as a smooth surface inside the predicted tissue, or as squares."""
+        self.smooth = smooth
+        for _, layers in self._runs.values():
+            layers.set_smooth(smooth)
+        self.look_changed.emit()
+
+    def set_threshold(self, threshold: Threshold | None) -> None:
+        """Show only patches on one side of a threshold; none: all of them.  Colour limits stay."""
+        self.threshold = threshold
+        layers, view, values = self.layers, self.view, self.values
+        if layers is not None and view is not None and values is not None:
+            layers.show_score(
+                self._masked(values), self.caption(view), None, thumbnail=False, diverging=view.minus is not None
+            )
+            self._settle()
+        self.look_changed.emit()
 
     def stop(self) -> None:
         """The window closes."""
@@ -264,3 +420,21 @@ class Presenter(QObject):
 
 def _offers(run: Run, score: Score) -> bool:
     return score.name in (run.scores.genes if score.kind == "gene" else run.scores.hallmarks)
+
+
+def _routing_caption(run: Run, kind: Literal["weight", "load"], expert: int) -> str:
+    what = "Weight of" if kind == "weight" else "Load of"
+    return f"{what} {run.expert_names[expert]} · {run.model}"
+
+
+def _rename(run: Run, layers: ResultLayers, given: Mapping[int, str]) -> None:
+    """Give a run's experts their names, and the layers that say one; a layer that the user renamed keeps the user's name."""
+    kinds: tuple[Literal["weight", "load"], ...] = ("weight", "load")
+    said = {
+        _routing_caption(run, kind, expert): (kind, expert) for kind in kinds for expert in range(len(run.expert_names))
+    }
+    run.given_names.clear()
+    run.given_names.update(given)
+    for layer in layers.all():
+        if layer.name in said:
+            layer.name = _routing_caption(run, *said[layer.name])

@@ -88,8 +88,13 @@ def dock_style(theme_id: str) -> str:
     QToolButton#molf_heading:hover {{ background-color: {highlight}; }}
     QToolButton#molf_help {{ background-color: {primary}; border-radius: 9px; font-weight: bold;
         min-width: 18px; max-width: 18px; min-height: 18px; max-height: 18px; padding: 0px; }}
+    QToolButton#molf_small {{ background-color: {primary}; border-radius: 2px; padding: 0px;
+        min-width: 22px; max-width: 22px; min-height: 22px; max-height: 22px; }}
+    QToolButton#molf_small:hover {{ background-color: {highlight}; }}
     QLabel#molf_banner, QLabel#molf_error {{ border-left: 3px solid {warning}; padding: 3px 6px;
         background-color: {foreground}; }}
+    QFrame#molf_hint {{ border-left: 3px solid {current}; background-color: {foreground}; }}
+    QFrame#molf_hint QLabel {{ background-color: transparent; }}
     QComboBox {{ padding: 3px 2px 3px 6px; }}
     QComboBox::drop-down {{ width: 20px; }}
     QGroupBox {{ border: 0px; margin: 0px; padding: 0px; }}

@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 from qtpy.QtCore import QObject, QTimer, Signal
 
+from napari_molf.core.progress_text import RateMeter
+from napari_molf.core.request import Request
 from napari_molf.core.run import Run, map_of_patches, read_run
 from napari_molf.desk.background import Newest, sentence
 from napari_molf.predict.filling import Filling
-from napari_molf.predict.progress_text import RateMeter
-from napari_molf.predict.request import Request
 
 if TYPE_CHECKING:
     from molf_engine.bundle import Bundle

@@ -30,6 +30,21 @@ def load_known() -> list[Bundle]:
     return bundles
 
 
+def load_known_and(folder: Path | None) -> list[Bundle]:
+    """Models of this machine, and the one in a folder that was chosen in an earlier session, if it is still there."""
+    from molf_engine.bundle import Bundle
+    from molf_engine.errors import BundleError
+
+    bundles = load_known()
+    if folder is None or not folder.is_dir() or any(bundle.path == folder for bundle in bundles):
+        return bundles
+    try:
+        return [*bundles, _read(Bundle.load(folder))]
+    except BundleError as error:
+        _log.warning("the model of the last session is left out: %s", error)
+        return bundles
+
+
 def load_one(folder: Path, run: Run | None) -> tuple[Bundle, Run | None]:
     """The model in a folder and, if it is the one that ``run`` was made with, that run with its guidance free.
 

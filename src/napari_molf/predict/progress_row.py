@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QHBoxLayout, QLabel, QProgressBar, QPushButton, QVBoxLayout, QWidget
 
+from napari_molf.core.progress_text import headline, pace
 from napari_molf.desk.sections import PRIMARY
-from napari_molf.predict.progress_text import headline, pace
 
 if TYPE_CHECKING:
     from molf_engine.progress import Progress

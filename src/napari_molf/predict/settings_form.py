@@ -16,8 +16,7 @@ from magicgui.widgets import ComboBox, Container, Label, LineEdit, RadioButtons
 from psygnal import Signal
 from qtpy.QtWidgets import QLabel, QRadioButton
 
-from napari_molf.core.slide_layer import SlideInfo, set_um_per_pixel, slide_info
-from napari_molf.predict.request import (
+from napari_molf.core.request import (
     ENTER_SCALE,
     MISSING_SCALE,
     UNKNOWN_CODE,
@@ -28,6 +27,7 @@ from napari_molf.predict.request import (
     shape_regions,
     view_region,
 )
+from napari_molf.core.slide_layer import SlideInfo, set_um_per_pixel, slide_info
 
 if TYPE_CHECKING:
     import numpy as np
@@ -187,6 +187,33 @@ class SettingsForm(Container):
                     raise NoTissueError("There is no drawn shape yet. Draw one around the tissue, then press Predict.")
         given = um if self._scale.origin != "file" else None
         return Request(info.path, bundle.path, given, str(self.code.value or UNKNOWN_CODE), regions)
+
+    def request_for(self, layer: Layer) -> Request:
+        """The prediction of the whole tissue of a slide layer, with the model and the code that are chosen.
+
+        Raises
+        ------
+        MolfError
+            If there is no model, or nobody has said how many um a pixel of that slide is.
+        """
+        from molf_engine.errors import BundleError, MissingScaleError, SlideError
+
+        info, bundle = slide_info(layer), self.bundle
+        if info is None:
+            raise SlideError(f"{layer.name} shows no slide.")
+        if bundle is None:
+            raise BundleError("No model is chosen. Choose one under Model.")
+        um, by_hand = info.um_per_pixel, info.source != "file"
+        if layer is self.layer:
+            um, by_hand = self.um_per_pixel, self._scale.origin != "file"
+        if um is None:
+            raise MissingScaleError("um per pixel is not known: choose this slide under Slide and enter it there.")
+        set_um_per_pixel(layer, um, self._viewer)
+        return Request(info.path, bundle.path, um if by_hand else None, str(self.code.value or UNKNOWN_CODE))
+
+    def model_at(self, path: Path | str) -> Bundle | None:
+        """The model of that folder, if it is open."""
+        return next((bundle for bundle in self._bundles if bundle.path == Path(path)), None)
 
     def shapes_layer(self) -> Any:
         """The Shapes layer that limits the region: the selected one, or the topmost."""

@@ -211,6 +211,11 @@ class GuidanceSlider(QWidget):
             self.set_value(self.chosen)
             self._speak_soon()
 
+    def step(self, by: float) -> None:
+        """Change the scale, if it can be changed."""
+        if self._track.isEnabled():
+            self._take(round(self._value + by, 1))
+
     def set_available(self, reason: str | None = None) -> None:
         """Switch the slider on, or off with the reason in its place."""
         for part in (self._track, self._number):

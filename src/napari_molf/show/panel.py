@@ -2,18 +2,33 @@
 
 from __future__ import annotations
 
+import logging
+import math
+from functools import partial
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QSignalBlocker, Qt, Signal
 from qtpy.QtWidgets import QButtonGroup, QHBoxLayout, QLabel, QPushButton, QRadioButton, QSlider, QVBoxLayout, QWidget
 from superqt.utils import QFlowLayout
 
+from napari_molf.core.names import other_names
 from napari_molf.core.scores import Score
+from napari_molf.core.variable import most_variable
+from napari_molf.desk.background import Newest
+from napari_molf.show.copy_button import CopyCommandButton
+from napari_molf.show.display import DisplayControls
+from napari_molf.show.finding import Catalogue, Entry
 from napari_molf.show.guidance import GuidanceSlider
-from napari_molf.show.search import Entry, ScoreSearch
+from napari_molf.show.search import ScoreSearch
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from napari_molf.core.run import Run
+    from napari_molf.core.view_state import ViewState
+    from napari_molf.desk.desk import Desk
+
+_log = logging.getLogger(__name__)
 
 
 def entries_of(run: Run) -> list[Entry]:
@@ -28,12 +43,26 @@ def entries_of(run: Run) -> list[Entry]:
         doubt = f"rests on {count} gene{'s' if count != 1 else ''} only" if count < MIN_GENES else None
         entries.append(Entry(Score("hallmark", name), doubt, f"Hallmark, {count} genes of the panel"))
     for gene, facts in run.scores.genes.items():
-        entries.append(Entry(Score("gene", gene), facts.doubt, f"held-out PCC {facts.heldout_pcc:.2f}"))
+        known = not math.isnan(facts.heldout_pcc)
+        skill = f"PCC {facts.heldout_pcc:.2f}" if known else ""
+        entries.append(Entry(Score("gene", gene), facts.doubt, f"held-out {skill}" if known else "", skill))
     return entries
+
+
+def catalogue_of(entries: Sequence[Entry]) -> Catalogue:
+    """What can be found, by other names of genes too; slow at the first call, not for the window's thread."""
+    return Catalogue(entries, other_names(entry.score.name for entry in entries if entry.score.kind == "gene"))
 
 
 class ShowPanel(QWidget):
     """The Show section.
+
+    Parameters
+    ----------
+    readout
+        What is under the pointer.
+    desk
+        What all sections share.
 
     Signals
     -------
@@ -55,9 +84,16 @@ class ShowPanel(QWidget):
     opacity_changed = Signal(float)
     save_pressed = Signal()
 
-    def __init__(self, readout: QLabel, parent: QWidget | None = None) -> None:
+    def __init__(self, readout: QLabel, desk: Desk, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self.search = ScoreSearch()
+        self._run: Run | None = None
+        self._namer = Newest(self)
+        self._namer.done.connect(self._on_named)
+        self._namer.failed.connect(self._on_failed)
+        self._ranker = Newest(self)
+        self._ranker.done.connect(self._on_ranked)
+        self._ranker.failed.connect(self._on_failed)
+        self.search = ScoreSearch(desk.settings)
         self.expression = QRadioButton("e&xpression")
         self.expression.setToolTip("Counts as a patch would have them: dense tissue has more of everything.")
         self.relative = QRadioButton("&relative to local total")
@@ -67,6 +103,7 @@ class ShowPanel(QWidget):
         self._scales.addButton(self.expression)
         self._scales.addButton(self.relative)
         self.guidance = GuidanceSlider()
+        self.display = DisplayControls()
         self.opacity = QSlider(Qt.Orientation.Horizontal)
         self.opacity.setRange(0, 100)
         self.opacity.setValue(70)
@@ -76,6 +113,7 @@ class ShowPanel(QWidget):
         opacity_label.setBuddy(self.opacity)
         self.save = QPushButton("&Save result…")
         self.save.setToolTip("Write the whole prediction, with where it came from, to .h5ad or .zarr.")
+        self.copy_command = CopyCommandButton(desk)
 
         scales = QWidget()
         flow = QFlowLayout(scales)
@@ -96,10 +134,14 @@ class ShowPanel(QWidget):
         layout.addWidget(scales)
         layout.addWidget(self.guidance)
         layout.addLayout(opacity)
+        layout.addWidget(self.display)
         layout.addWidget(readout)
         layout.addWidget(self.save)
+        layout.addWidget(self.copy_command)
 
         self.search.score_chosen.connect(self.score_chosen)
+        self.search.variable_wanted.connect(self._on_variable_wanted)
+        self.guidance.guidance_changed.connect(self._on_guidance)
         self.relative.toggled.connect(self.relative_changed)
         self.guidance.guidance_changed.connect(self.guidance_changed)
         self.opacity.valueChanged.connect(self._on_opacity)
@@ -109,17 +151,55 @@ class ShowPanel(QWidget):
     def set_run(self, run: Run | None) -> None:
         """Offer what a run can show."""
         self.setEnabled(run is not None)
+        self._run = run
+        self._ranker.forget()
         if run is None:
             return
-        self.search.set_entries(entries_of(run))
+        entries = entries_of(run)
+        self.search.set_entries(entries)
+        self._namer.ask(run.id, partial(catalogue_of, entries))
         self.guidance.set_chosen(run.guidance if run.bundle is not None else None)
         self.guidance.set_value(run.guidance)
         self.guidance.set_available(run.why_fixed)
+
+    def stop(self) -> None:
+        """The dock closes."""
+        self._namer.stop()
+        self._ranker.stop()
+        self.copy_command.stop()
 
     def set_relative(self, relative: bool) -> None:
         """Choose a scale without speaking."""
         with QSignalBlocker(self.relative), QSignalBlocker(self.expression):
             (self.relative if relative else self.expression).setChecked(True)
+
+    def set_view(self, view: ViewState) -> None:
+        """Set every control to a view without speaking."""
+        self.set_relative(view.relative)
+        self.guidance.set_value(view.guidance)
+        with QSignalBlocker(self.opacity):
+            self.opacity.setValue(round(100 * view.opacity))
+
+    def _on_named(self, run_id: str, catalogue: Catalogue) -> None:
+        if self._run is not None and run_id == self._run.id:
+            self.search.set_catalogue(catalogue)
+
+    def _on_variable_wanted(self) -> None:
+        if self._run is not None:
+            self._ranker.ask(self._run.id, partial(most_variable, self._run, self.guidance.value))
+
+    def _on_ranked(self, run_id: str, scores: Sequence[Score]) -> None:
+        if self._run is not None and run_id == self._run.id:
+            self.search.set_variable(scores)
+
+    def _on_failed(self, what: str, error: BaseException) -> None:
+        # Names and scores can be found all the same.
+        _log.warning("other names or the most variable scores are missing", exc_info=error)
+        self.search.set_variable([])
+
+    def _on_guidance(self, guidance: float) -> None:
+        self._ranker.forget()
+        self.search.forget_variable()
 
     def _on_opacity(self, value: int) -> None:
         self.opacity_changed.emit(value / 100)

@@ -8,7 +8,6 @@ import numpy as np
 from qtpy.QtWidgets import QLabel, QWidget
 
 from napari_molf.core.maps import ordinal, percentile_of
-from napari_molf.core.palette import expert_name
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
@@ -16,6 +15,7 @@ if TYPE_CHECKING:
     from napari_molf.core.layers import ResultLayers
     from napari_molf.core.run import Run
     from napari_molf.core.scores import Score
+    from napari_molf.core.views import View
     from napari_molf.desk.presenter import Presenter
 
 IDLE = "Move the pointer over the map to read it."
@@ -23,17 +23,10 @@ IDLE = "Move the pointer over the map to read it."
 
 def position_on_slide(layers: ResultLayers, run: Run, world: tuple[float, ...]) -> tuple[float, float] | None:
     """World position as (y, x) on the slide, um, wherever the slide was moved to; none without a layer to measure by."""
-    layer = next(iter(layers.all()), None)
-    if layer is None:
-        return None
-    at = np.asarray(layer.world_to_data(world))[-2:]
-    if run.patches.grid is None:
-        return float(at[0]), float(at[1])
-    y, x = np.asarray(run.patches.translate) + at * np.asarray(run.patches.scale)
-    return float(y), float(x)
+    return layers.position(world)
 
 
-def describe(run: Run, score: Score, values: np.ndarray, at: tuple[float, float]) -> str:
+def describe(run: Run, score: Score, values: np.ndarray, at: tuple[float, float], view: View | None = None) -> str:
     """``EPCAM 2.31 (97th percentile on this slide) · expert E4, 61 % · 8,412, 5,177 um`` for a position (y, x), um."""
     y, x = at
     place = f"{x:,.0f}, {y:,.0f} um"
@@ -41,13 +34,14 @@ def describe(run: Run, score: Score, values: np.ndarray, at: tuple[float, float]
     if patch is None:
         return f"no prediction here · {place}"
     value = float(values[patch])
+    name = score.name if view is None or view.minus is None else f"{view.subject}, guidance {view.scale},"
     if np.isnan(value):
-        return f"{score.name} still to come · {place}"
-    parts = [f"{score.name} {value:.2f} ({ordinal(percentile_of(values, value))} percentile on this slide)"]
+        return f"{name} still to come · {place}"
+    parts = [f"{name} {value:.2f} ({ordinal(percentile_of(values, value))} percentile on this slide)"]
     routing = run.scores.routing
     if routing.shape[1] > 1:
         top = int(run.scores.top_expert[patch])
-        parts.append(f"expert {expert_name(top)}, {100 * routing[patch, top]:.0f} %")
+        parts.append(f"expert {run.expert_names[top]}, {100 * routing[patch, top]:.0f} %")
     return " · ".join([*parts, place])
 
 
@@ -79,7 +73,7 @@ class Readout(QLabel):
         if run is None or layers is None or score is None or values is None:
             return
         at = position_on_slide(layers, run, tuple(viewer.cursor.position))
-        self.setText(IDLE if at is None else describe(run, score, values, at))
+        self.setText(IDLE if at is None else describe(run, score, values, at, self._presenter.view))
 
     def clear_reading(self, *_: object) -> None:
         """Forget what was read: another map is shown now."""

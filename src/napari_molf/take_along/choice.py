@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib import import_module
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from molf_engine.export.shown import ENTROPY, ScoreName, Shown
+from molf_engine.export.shown import ENTROPY, Given, ScoreName, Shown
 from napari_molf.core.compat import camera, canvas_size
+from napari_molf.core.load import local_load
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
@@ -27,7 +25,6 @@ if TYPE_CHECKING:
     from napari_molf.core.scores import Score
 
 _COLOURS = 64
-_NAMES_OF_EXPERTS = "molf_engine.bundle.expert_names"
 
 
 @dataclass(frozen=True)
@@ -45,7 +42,9 @@ class OnShow:
     role
         Which map is visible: that of the score, or one of the experts.
     expert
-        Whose weight is visible, if one is; counted from 0.
+        Whose weight or load is visible, if one is; counted from 0.
+    difference
+        Name and values of the difference that the map shows in place of the score.
     """
 
     run: Run
@@ -54,6 +53,7 @@ class OnShow:
     relative: bool
     role: Role = "score"
     expert: int = 0
+    difference: tuple[str, Given] | None = None
 
     def shown(self) -> Shown:
         """The prediction for the engine to write; slow the first time its values are asked for.
@@ -66,7 +66,11 @@ class OnShow:
         run = self.run
         # A model that is not at hand leaves the guidance where the file has it.
         guidance = self.guidance if run.scores.can_guide else None
-        return Shown(run.scores.adata, run.bundle, guidance, self.relative, names_of_experts(run))
+        given = {} if self.difference is None else dict([self.difference])
+        if self.role == "load":
+            load = local_load(run.patches, run.scores.used[:, self.expert])
+            given[self._load] = Given(load, "share of the patches around")
+        return Shown(run.scores.adata, run.bundle, guidance, self.relative, run.expert_names, given)
 
     @property
     def visible(self) -> ScoreName | None:
@@ -77,23 +81,20 @@ class OnShow:
             return ENTROPY
         if self.role == "weight":
             return ScoreName("weight", str(self.run.scores.adata.uns["molf"]["expert_names"][self.expert]))
+        if self.role == "load":
+            return ScoreName("given", self._load)
+        if self.difference is not None:
+            return ScoreName("given", self.difference[0])
         return None if self.score is None else named(self.score)
+
+    @property
+    def _load(self) -> str:
+        return f"Load of {self.run.expert_names[self.expert]}"
 
 
 def named(score: Score) -> ScoreName:
     """A score of the viewer as the engine names it."""
     return ScoreName(score.kind, score.name)
-
-
-def names_of_experts(run: Run) -> Sequence[str] | None:
-    """Names that a user gave the experts of a run's model; none where nobody keeps any."""
-    if find_spec(_NAMES_OF_EXPERTS) is None:
-        return None
-    molf = run.scores.adata.uns["molf"]
-    names: Sequence[str] = import_module(_NAMES_OF_EXPERTS).expert_names(
-        str(molf["weights_hash"]), len(molf["expert_names"])
-    )
-    return names
 
 
 def suggested_name(on_show: OnShow, chosen: Format) -> str:

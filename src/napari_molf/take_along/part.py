@@ -22,6 +22,7 @@ from qtpy.QtWidgets import (
 )
 
 from molf_engine.export import FORMATS, Format, with_suffix
+from molf_engine.export.shown import Given
 from napari_molf.core.scores import Score
 from napari_molf.desk.part import Part
 from napari_molf.take_along.choice import OnShow, folder_for, look_of, named, suggested_name, view_box
@@ -39,7 +40,6 @@ if TYPE_CHECKING:
 AskScores = Callable[[], Sequence[Score]]
 
 _SHOWN, _HALLMARKS, _TYPED = "The one on show", "All Hallmarks", "These:"
-_MAPS: dict[str, Role] = {"expert": "expert", "weight": "weight", "entropy": "entropy"}
 
 
 class TakeAlongPart(Part):
@@ -55,7 +55,6 @@ class TakeAlongPart(Part):
 
     def __init__(self, desk: Desk, parent: QWidget | None = None) -> None:
         super().__init__(desk, parent)
-        self._role: Role = "score"
         self._last_folder: Path | None = None
         self._lists: dict[str, AskScores] = {}
         self.exporter = Exporter(self)
@@ -79,7 +78,6 @@ class TakeAlongPart(Part):
         self.exporter.finished.connect(self._on_finished)
         self.exporter.failed.connect(self._on_failed)
         self.exporter.cancelled.connect(self._on_cancelled)
-        desk.presenter.routing_changed.connect(self._on_routing)
         self._on_format()
 
     def _build(self) -> None:
@@ -136,7 +134,12 @@ class TakeAlongPart(Part):
         run = presenter.run
         if run is None:
             return None
-        return OnShow(run, presenter.score, presenter.guidance, presenter.relative, self._role, presenter.expert)
+        difference, view = None, presenter.view
+        if presenter.minus is not None and view is not None and presenter.values is not None:
+            unit = "difference, standard deviations" if view.standardised else "difference"
+            difference = (f"{view.subject}, guidance {view.scale}", Given(presenter.values, unit))
+        role: Role = presenter.routing or "score"
+        return OnShow(run, presenter.score, presenter.guidance, presenter.relative, role, presenter.expert, difference)
 
     def offer_scores(self, name: str, ask: AskScores) -> None:
         """Offer a list of scores that another section keeps, such as favourites.
@@ -161,7 +164,6 @@ class TakeAlongPart(Part):
 
     def stop(self) -> None:
         """The dock closes."""
-        self.desk.presenter.routing_changed.disconnect(self._on_routing)
         self.exporter.stop()
         self.slide_row.stop()
 
@@ -176,9 +178,6 @@ class TakeAlongPart(Part):
 
     def _on_which(self) -> None:
         self.typed.setVisible(self.format.takes == "many" and self.which.currentText() == _TYPED)
-
-    def _on_routing(self, kind: str | None) -> None:
-        self._role = _MAPS.get(kind or "", "score")
 
     def _on_export(self) -> None:
         on_show, chosen = self.on_show, self.format

@@ -80,6 +80,41 @@ def test_one_slide_into_a_file_leaves_nothing_else(slides: Path, tmp_path: Path)
     assert np.isfinite(read_prediction(tmp_path / "out" / "a.zarr").X).all()
 
 
+def write_box(path: Path, x0: float, y0: float, side: float) -> Path:
+    ring = [[x0, y0], [x0 + side, y0], [x0 + side, y0 + side], [x0, y0 + side], [x0, y0]]
+    path.write_text(json.dumps({"type": "Feature", "geometry": {"type": "Polygon", "coordinates": [ring]}}))
+    return path
+
+
+def test_regions_limit_the_patches_to_those_whose_centre_is_inside(slides: Path, tmp_path: Path) -> None:
+    box = write_box(tmp_path / "box.geojson", 100, 100, 300)
+    out = tmp_path / "out"
+    table = tmp_path / "cohort.csv"
+    table.write_text(f"slide,regions\n{slides / 'a.tif'},box.geojson\n{slides / 'c.tif'},\n")
+    assert predict("--list", table, "-o", out) == 0
+    inside, whole = (read_prediction(out / f"{name}.h5ad").obsm["spatial"] for name in "ac")
+    assert 0 < len(inside) < len(whole)
+    assert ((inside > 100) & (inside < 400)).all()
+    assert ((whole < 100) | (whole > 400)).any()
+    assert "regions" in state(out, "a").options and "regions" not in state(out, "c").options
+    assert predict(slides / "a.tif", "-o", tmp_path / "one.h5ad", "--regions", box) == 0
+    assert read_prediction(tmp_path / "one.h5ad").obsm["spatial"].tolist() == inside.tolist()
+
+
+def test_regions_of_another_slide_or_beside_positions_are_refused(
+    slides: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    far = write_box(tmp_path / "far.geojson", 90_000, 100, 300)
+    assert predict(slides / "a.tif", "-o", tmp_path / "a.h5ad", "--regions", far) == 2
+    assert "another slide" in capsys.readouterr().err
+    places = tmp_path / "p.csv"
+    places.write_text("x,y\n300,300\n")
+    both = ("--regions", far, "--positions", places)
+    assert predict(slides / "a.tif", "-o", tmp_path / "a.h5ad", *both) == 2
+    assert "exclude each other" in capsys.readouterr().err
+    assert not (tmp_path / "a.h5ad").exists()
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
@@ -91,6 +126,7 @@ def test_one_slide_into_a_file_leaves_nothing_else(slides: Path, tmp_path: Path)
         (["{a}", "-o", "{out}", "--slurm-options", "jobs=2"], "needs --slurm"),
         (["{a}", "-o", "{out}", "--shard", "3/2"], "is no share"),
         (["{a}", "{c}", "-o", "{out}", "--positions", "p.csv"], "columns of a --list"),
+        (["{a}", "{c}", "-o", "{out}", "--regions", "r.geojson"], "columns of a --list"),
         (["{a}", "{a}", "-o", "{out}"], "same name"),
     ],
 )

@@ -13,7 +13,7 @@ import anndata
 import numpy as np
 import pytest
 
-from molf_engine.data import read_hest
+from molf_engine.data import load_expression, read_hest
 from molf_engine.data.corpus import Corpus, EncoderChoice, Recipe, find_sources, is_corpus, open_source, prepare_corpus
 from molf_engine.data.corpus.layout import having
 from molf_engine.data.expression import Expression
@@ -149,6 +149,35 @@ def test_columns_of_one_symbol_are_added(tmp_path: Path) -> None:
     corpus = prepare(tmp_path / "hest", tmp_path / "c.zarr").corpus
     read = corpus.read(corpus.sections()[0], ("ACTB",)).expression.counts_log1p[:, 0]
     np.testing.assert_array_equal(np.expm1(read).round(), counts_of(0)[:, [0, 2]].sum(axis=1))
+
+
+OF_A_FILE = {"earlier": ("CTGF", "ERBB2", "GNAS", "KRT19"), "today": ("CCN2", "ERBB2", "GNAS", "KRT19")}
+
+
+@pytest.mark.parametrize("held", [("CCN2", "ERBB2"), ("CTGF", "ERBB2"), ("CTGF", "CCN2", "ERBB2")])
+@pytest.mark.parametrize("asked", [("CCN2", "ERBB2"), ("ERBB2", "CTGF")])
+def test_a_model_of_another_year_finds_its_genes_as_in_the_files(
+    tmp_path: Path, held: tuple[str, ...], asked: tuple[str, ...]
+) -> None:
+    for seed, (name, genes) in enumerate(OF_A_FILE.items()):
+        write_section(tmp_path / "hest", name, seed)
+        write_counts(tmp_path / "hest", name, seed, genes=genes)
+    corpus = prepare(tmp_path / "hest", tmp_path / "c.zarr", recipe=recipe(genes=held)).corpus
+    for section in corpus.sections():
+        expected, found = load_expression(section, asked), corpus.read(section, asked).expression
+        assert expected.measured.all()
+        assert_same_array(found.measured, expected.measured)
+        assert_same_array(found.counts_log1p, expected.counts_log1p)
+        assert found.aliases == expected.aliases
+
+
+def test_a_gene_asked_for_twice_over_is_not_read_from_the_other_ones_column(tmp_path: Path) -> None:
+    write_section(tmp_path / "hest", "A")
+    write_counts(tmp_path / "hest", "A", genes=OF_A_FILE["earlier"])
+    corpus = prepare(tmp_path / "hest", tmp_path / "c.zarr", recipe=recipe(genes=("CTGF", "CCN2", "ERBB2"))).corpus
+    found = corpus.read(corpus.sections()[0], ("CCN2", "CTGF")).expression
+    assert found.measured.tolist() == [False, True]
+    assert found.aliases == {}
 
 
 def test_spots_without_counts_are_kept_until_a_reader_asks_for_more(tmp_path: Path) -> None:

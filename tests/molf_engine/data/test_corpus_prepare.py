@@ -156,6 +156,18 @@ def test_other_settings_need_another_name_or_overwrite(hest: Path, tmp_path: Pat
     assert len(report.prepared) == 3
 
 
+def test_a_corpus_of_another_version_is_replaced_only_if_asked(hest: Path, tmp_path: Path) -> None:
+    output = tmp_path / "c.zarr"
+    prepare(hest, output)
+    root = output / "zarr.json"
+    root.write_text(root.read_text().replace('"schema_version": ', '"schema_version": 9'))
+    before = root.read_bytes()
+    with pytest.raises(DataError, match=r"another version .*--overwrite"):
+        prepare(hest, output)
+    assert root.read_bytes() == before
+    assert len(prepare(hest, output, overwrite=True).prepared) == 3
+
+
 def test_a_run_that_prepared_nothing_does_not_bind_the_next_one(tmp_path: Path) -> None:
     write_section(tmp_path / "hest", "A")
     write_counts(tmp_path / "hest", "A", genes=("Actb", "Erbb2", "Gnas", "Krt19"))

@@ -53,6 +53,14 @@ def test_units_divide_by_the_total_over_all_genes(tmp_path: Path) -> None:
     np.testing.assert_allclose(expression.in_units("log1p-cp10k"), by_hand, rtol=1e-6)
 
 
+@pytest.mark.filterwarnings("error")
+def test_a_spot_without_any_count_is_zero_in_every_unit(tmp_path: Path) -> None:
+    expression = load_expression(write_section(tmp_path, COUNTS * np.array([[1], [0], [1]])), PANEL)
+    assert expression.total.tolist() == [10, 0, 1]
+    for units in ("log1p", "log1p-cp10k"):
+        assert expression.in_units(units)[1].tolist() == [0, 0, 0]
+
+
 def test_spots_under_min_counts_are_left_out_and_counted(tmp_path: Path) -> None:
     expression = load_expression(write_section(tmp_path), PANEL, min_counts=10)
     assert (expression.names, expression.left_out, len(expression)) == (("spot0", "spot1"), 1, 2)

@@ -61,6 +61,20 @@ def test_h5_without_a_patch_size_is_refused_by_the_name_of_the_attribute(tmp_pat
         read_features(write_h5(tmp_path / "a.h5", side=None), spots)
 
 
+def test_h5_that_does_not_say_of_which_patch_a_row_is_is_refused(tmp_path: Path, spots: Patches) -> None:
+    path = tmp_path / "a.h5"
+    with h5py.File(path, "w") as file:
+        file["features"] = VECTORS
+    with pytest.raises(DataError, match="holds neither barcodes nor coordinates"):
+        read_features(path, spots)
+
+
+def test_h5_whose_barcodes_are_of_other_spots_is_refused_with_both_named(tmp_path: Path, spots: Patches) -> None:
+    path = write_h5(tmp_path / "a.h5", barcodes=[b"T1", b"T2", b"T3", b"T4"], names=True, side=None)
+    with pytest.raises(DataError, match=f"3 of 3 patches have no features by barcode; the first is {NAMES[0]}"):
+        read_features(path, spots)
+
+
 def test_pt_is_matched_by_barcode(tmp_path: Path, spots: Patches) -> None:
     path = tmp_path / "a.pt"
     torch.save({name: torch.from_numpy(VECTORS[row]) for row, name in reversed(list(enumerate(NAMES)))}, path)

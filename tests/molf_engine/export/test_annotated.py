@@ -51,7 +51,7 @@ def test_names_of_experts_travel_beside_the_models_own(predicted: ad.AnnData, tm
     names = ["stroma", *("" for _ in range(count - 1))]
     write_anndata(Shown(predicted, expert_names=names), tmp_path / "named.h5ad")
     read = read_prediction(tmp_path / "named.h5ad")
-    assert list(read.uns["molf"]["expert_titles"])[:2] == ["stroma", "E2"]
+    assert list(read.uns["molf"]["expert_labels"])[:2] == ["stroma", "E2"]
     first = read.obs["expert"] == "E1"
-    assert (read.obs["expert_title"][first] == "stroma").all()
+    assert (read.obs["expert_label"][first] == "stroma").all()
     assert list(read.obs["expert"].cat.categories) == list(read.uns["molf"]["expert_names"])

@@ -11,6 +11,7 @@ import pytest
 from scipy.special import softmax
 
 from molf_engine.bundle import Bundle
+from molf_engine.bundle.expert_names import save_names
 from molf_engine.errors import MolfError, PredictionError
 from molf_engine.genes import hallmark_sets
 from molf_engine.prediction import Guided, read_prediction, validate, write_prediction
@@ -93,6 +94,9 @@ def test_any_guidance_follows_from_a_saved_prediction(
     np.testing.assert_allclose(guided.expression(2.0), predicted.X, atol=1e-5)
     np.testing.assert_allclose(guided.total(2.0), predicted.obs["total"], rtol=1e-5)
     np.testing.assert_allclose(guided.hallmark("HYPOXIA", 2.0), predicted.obsm["hallmark"]["HYPOXIA"], atol=1e-4)
+    values, hallmarks = guided.all_scores(2.0)
+    np.testing.assert_allclose(values, predicted.X, atol=1e-5)
+    np.testing.assert_allclose(hallmarks, predicted.obsm["hallmark"], atol=1e-4)
     assert [path.name for path in tmp_path.iterdir()] == [path.name]
 
 
@@ -131,6 +135,20 @@ def test_unknown_versions_are_refused_and_unknown_keys_kept(predicted: ad.AnnDat
         adata.uns["molf"]["schema_version"] = version
         with pytest.raises(PredictionError, match=f"version {version}"):
             validate(adata)
+
+
+def test_names_that_the_user_gave_to_experts_go_along_beside_the_models_own(
+    predicted: ad.AnnData, tmp_path: Path
+) -> None:
+    adata = predicted.copy()
+    own = list(adata.uns["molf"]["expert_names"])
+    write_prediction(adata, tmp_path / "before.h5ad")
+    assert "expert_labels" not in read_prediction(tmp_path / "before.h5ad").uns["molf"]
+    save_names(adata.uns["molf"]["weights_hash"], {0: "lymphoid aggregate"}, len(own))
+    write_prediction(adata, tmp_path / "after.h5ad")
+    back = read_prediction(tmp_path / "after.h5ad")
+    assert list(back.uns["molf"]["expert_labels"]) == ["lymphoid aggregate", *own[1:]]
+    assert list(back.obs["expert"].cat.categories) == own
 
 
 @pytest.mark.parametrize("key", ["gate_logits", "latent_cond", "hallmark"])

@@ -111,3 +111,40 @@ def test_a_prediction_follows_a_slide_that_was_moved_and_turned(model, run) -> N
 
 def test_every_colour_is_its_own() -> None:
     assert len(EXPERT_COLOURS) == MAX_EXPERTS == len(set(EXPERT_COLOURS))
+
+
+def test_smooth_changes_the_layer_in_place_wherever_the_user_has_moved_it(model) -> None:
+    layers = ResultLayers(model, "run", fake_run().patches)
+    values = np.arange(19.0)
+    layer = layers.show_score(values, "s", (0, 19))
+    layer.translate, layer.rotate = (100.0, 30.0), 30
+    before, read = layer.extent.world, layers.position(layer.data_to_world((1, 2)))
+    layers.set_smooth(True)
+    (same,) = model.layers
+    assert same is layer and layer.data.shape == (32, 40) and np.isnan(layer.data[:8, :8]).all()
+    middle = layer.data_to_world((1 * 8 + 3.5, 2 * 8 + 3.5))
+    assert np.allclose(layers.position(middle), read)
+    layers.show_score(2 * values, "s", None)
+    assert layer.data.shape == (32, 40)
+    layers.set_smooth(False)
+    assert layer.data.shape == (4, 5) and layer.data[0, 3] == 4 and np.allclose(layer.extent.world, before)
+
+
+def test_a_difference_has_its_own_colours_and_gives_back_those_that_the_user_chose(model) -> None:
+    layers = ResultLayers(model, "run", fake_run().patches)
+    layer = layers.show_score(np.arange(19.0), "s", (0, 19))
+    layer.colormap = "magma"
+    layers.show_score(np.arange(19.0) - 9, "d", (-9, 9), diverging=True)
+    assert layer.colormap.name == "molf_difference"
+    colours = layer.colormap.map(np.array([0.0, 0.5, 1.0]))
+    assert colours[0, 2] > colours[0, 0] and colours[2, 0] > colours[2, 2] and colours[1, :3].min() > 0.8
+    layers.show_score(np.arange(19.0), "s", (0, 19))
+    assert layer.colormap.name == "magma"
+
+
+def test_discs_at_free_positions_have_a_colour_key_and_stay_discs(model) -> None:
+    layers = ResultLayers(model, "run", fake_run(free=True).patches)
+    layer = layers.show_score(np.where(np.arange(19) < 5, np.nan, 1.0), "s", (0, 19))
+    layers.set_smooth(True)
+    layers.show_score(np.arange(19.0) - 9, "d", (-9, 9), diverging=True)
+    assert len(layer.data) == 19 and layer.face_colorbar.visible and layer.face_colormap.name == "molf_difference"

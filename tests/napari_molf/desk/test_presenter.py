@@ -12,6 +12,8 @@ import pytest
 from napari_molf.core.layers import run_of
 from napari_molf.core.maps import robust_limits
 from napari_molf.core.scores import Score
+from napari_molf.core.threshold import Threshold
+from napari_molf.core.views import Minus, Wanted
 from napari_molf.desk.presenter import Presenter
 from tests.napari_molf.fakes import FakeGuided, fake_bundle, fake_run
 
@@ -116,6 +118,7 @@ def test_a_second_run_on_the_slide_hides_the_first_and_selecting_a_layer_brings_
     qtbot, model, presenter, shown
 ) -> None:
     first, second = fake_run(), replace(fake_run(), id="second", model="other")
+    second.scores.adata.uns["molf"]["weights_hash"] = "2" * 64
     presenter.add_run(first, None)
     presenter.show(EPCAM)
     wait_for(qtbot, shown, 1)
@@ -130,6 +133,15 @@ def test_a_second_run_on_the_slide_hides_the_first_and_selecting_a_layer_brings_
     assert presenter.run is first and changed == [first]
     presenter.follow(None)
     assert presenter.run is first
+
+
+def test_the_same_question_asked_again_takes_the_place_of_its_former_answer(qtbot, model, presenter, shown) -> None:
+    for number in (1, 2):
+        presenter.add_run(fake_run(), None)
+        presenter.show(EPCAM)
+        wait_for(qtbot, shown, number)
+    assert [run_of(layer) for layer in model.layers] == [presenter.run.id]
+    assert presenter.runs_on_show() == (presenter.run,)
 
 
 def test_expert_maps_stand_in_for_the_score_one_at_a_time(qtbot, model, presenter, shown) -> None:
@@ -202,3 +214,78 @@ def test_a_score_that_the_next_model_does_not_have_is_forgotten(presenter) -> No
 def test_the_fakes_agree_with_each_other() -> None:
     assert fake_bundle().config.guidance == fake_run().guidance
     assert isinstance(fake_run().scores._guided, FakeGuided)
+
+
+def test_a_threshold_hides_patches_and_keeps_limits_and_values(qtbot, model, presenter, shown) -> None:
+    presenter.add_run(fake_run(), None)
+    presenter.show(EPCAM)
+    wait_for(qtbot, shown, 1)
+    layer = model.layers[0]
+    limits = list(layer.contrast_limits)
+    presenter.set_threshold(Threshold(50))
+    assert np.isfinite(layer.data).sum() == 10 and np.isfinite(presenter.values).all()
+    presenter.set_guidance(6.0)
+    wait_for(qtbot, shown, 2)
+    assert np.isfinite(layer.data).sum() == 10 and list(layer.contrast_limits) == limits
+    presenter.set_threshold(None)
+    assert np.isfinite(layer.data).sum() == 19
+
+
+def test_smooth_holds_for_the_runs_to_come(qtbot, model, presenter, shown) -> None:
+    presenter.set_smooth(True)
+    presenter.add_run(fake_run(), None)
+    presenter.show(EPCAM)
+    wait_for(qtbot, shown, 1)
+    assert model.layers[0].data.shape == (32, 40)
+
+
+def test_limits_of_a_difference_that_the_user_set_stay_until_they_are_far_too_narrow(
+    qtbot, model, presenter, shown
+) -> None:
+    presenter.add_run(fake_run(), None)
+    presenter.show(EPCAM)
+    presenter.set_minus(Minus(None, 1.0))
+    qtbot.waitUntil(lambda: bool(shown) and shown[-1].minus is not None)
+    layer = model.layers[0]
+    layer.contrast_limits = (-5, 5)
+    presenter.set_guidance(2.1)
+    qtbot.waitUntil(lambda: shown[-1].guidance == 2.1)
+    assert list(layer.contrast_limits) == [-5, 5]
+    presenter.set_guidance(9.0)
+    qtbot.waitUntil(lambda: shown[-1].guidance == 9.0)
+    assert list(layer.contrast_limits) == [-150, 150]
+
+
+def test_what_is_wanted_beside_the_map_comes_with_it(qtbot, model, presenter, shown) -> None:
+    seen: list = []
+    presenter.beside_shown.connect(lambda view, values: seen.append((view, values)))
+    presenter.add_run(fake_run(), None)
+    presenter.show(EPCAM)
+    wait_for(qtbot, shown, 1)
+    assert not seen
+    presenter.set_beside((Wanted(CD3E), Wanted(EPCAM, 1.0)))
+    qtbot.waitUntil(lambda: len(seen) == 1)
+    presenter.set_guidance(4.0)
+    qtbot.waitUntil(lambda: len(seen) == 2)
+    view, (first, second) = seen[-1]
+    assert view == shown[-1] and first[2] == 9.0 and second[2] == 2.0
+
+
+def test_a_new_name_of_an_expert_is_known_to_every_run_of_its_model_and_to_no_other(presenter) -> None:
+    first, second, other = fake_run(), fake_run(), fake_run()
+    other.scores.adata.uns["molf"]["weights_hash"] = "2" * 64
+    for run in (first, second, other):
+        presenter.add_run(run, None)
+    presenter.switch_to(first.id)
+    presenter.name_experts({1: "stroma"})
+    assert first.expert_names == second.expert_names == ("E1", "stroma", "E3")
+    assert other.expert_names == ("E1", "E2", "E3")
+
+
+def test_the_load_of_an_expert_is_a_map_of_its_own(model, presenter) -> None:
+    run = fake_run()
+    presenter.add_run(run, None)
+    presenter.show_routing("load", 1)
+    (layer,) = model.layers
+    assert layer.name == "Load of E2 · fake" and layer.contrast_limits == [0, 1]
+    assert np.isfinite(layer.data).sum() == len(run.patches)

@@ -12,9 +12,9 @@ import pytest
 from molf_engine.bundle import Bundle
 from molf_engine.prediction.jobs import Done, Failed
 from molf_engine.progress import Progress
+from napari_molf.core.request import Request
 from napari_molf.core.scores import Score
 from napari_molf.predict.jobs import PredictionRunner, start_job
-from napari_molf.predict.request import Request
 from tests.napari_molf.conftest import Tiny
 from tests.napari_molf.fakes import ScriptedJob
 

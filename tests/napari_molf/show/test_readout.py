@@ -7,6 +7,7 @@ import pytest
 
 from napari_molf.core.layers import Placement, ResultLayers
 from napari_molf.core.scores import Score
+from napari_molf.core.views import View, Wanted
 from napari_molf.desk.presenter import Presenter
 from napari_molf.show.readout import IDLE, Readout, describe, position_on_slide
 from tests.napari_molf.fakes import fake_run
@@ -24,6 +25,14 @@ def test_it_reads_score_percentile_expert_and_place() -> None:
     assert text == (
         f"EPCAM 17.00 (95th percentile on this slide) · expert E{top + 1}, {100 * routing[top]:.0f} % · 71, 69 um"
     )
+
+
+def test_a_difference_is_read_as_what_it_is() -> None:
+    run = fake_run()
+    view = View(run.id, EPCAM, 4.0, False, True, minus=Wanted(EPCAM, 1.0))
+    assert describe(run, EPCAM, np.arange(19.0), (70.0, 70.0), view).startswith("EPCAM, guidance 4 minus 1, 17.00 (")
+    other = View(run.id, EPCAM, 4.0, False, True, minus=Wanted(Score("gene", "CD3E")))
+    assert describe(run, EPCAM, np.arange(19.0), (70.0, 70.0), other).startswith("EPCAM minus CD3E, guidance 4, 17.00")
 
 
 def test_off_the_tissue_it_says_so() -> None:

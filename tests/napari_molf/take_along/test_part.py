@@ -16,6 +16,7 @@ from qtpy.QtWidgets import QFileDialog
 from molf_engine.export import FORMATS
 from molf_engine.prediction import read_prediction
 from napari_molf.core.scores import Score
+from napari_molf.core.views import Minus
 from napari_molf.desk.desk import Desk
 from napari_molf.take_along.part import TakeAlongPart
 
@@ -129,6 +130,30 @@ def test_the_map_of_the_experts_is_a_figure_too(
     assert "expert, share" in (tmp_path / "slide experts.svg").read_text(encoding="utf-8")
     desk.presenter.show_routing(None)
     assert part.on_show.visible.name == "HYPOXIA"
+
+
+def test_a_difference_on_the_map_is_what_is_taken_along(
+    part: TakeAlongPart, desk: Desk, qtbot, asked: list[str], tmp_path: Path
+) -> None:
+    with qtbot.waitSignal(desk.presenter.shown):
+        desk.presenter.set_minus(Minus(Score("hallmark", "APOPTOSIS"), None))
+    name = "HYPOXIA minus APOPTOSIS, guidance 2"
+    choose(part, "csv")
+    press_export(part, qtbot)
+    assert np.allclose(pd.read_csv(tmp_path / "slide.csv")[name], np.arange(19) * 0.9, atol=1e-5)
+    choose(part, "svg")
+    press_export(part, qtbot)
+    assert f"{name}, difference" in (tmp_path / asked[-1]).read_text(encoding="utf-8")
+
+
+def test_the_load_of_an_expert_is_taken_as_it_is_shown(
+    part: TakeAlongPart, desk: Desk, qtbot, asked: list[str], tmp_path: Path
+) -> None:
+    desk.presenter.show_routing("load", 1)
+    choose(part, "csv")
+    press_export(part, qtbot)
+    layer = desk.presenter.layers.layer("load")
+    assert np.allclose(pd.read_csv(tmp_path / "slide.csv")["Load of E2"], layer.data.ravel()[1:])
 
 
 def test_one_click_puts_the_picture_into_the_clipboard(part: TakeAlongPart, qtbot) -> None:

@@ -203,6 +203,8 @@ def _run(
         outcome.patches += len(measured.features)
         if measured.notes:
             outcome.notes[name] = measured.notes
+        # Else it would stay beside the next one until that is read.
+        del measured
     outcome.seconds = time.monotonic() - began
     return outcome
 

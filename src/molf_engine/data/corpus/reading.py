@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from molf_engine.data.corpus.columns import Columns, find_columns
 from molf_engine.data.corpus.layout import (
     COMPLETE,
     COUNTS,
@@ -150,7 +151,6 @@ class Corpus:
         DataError
             If a gene is not in the corpus, the section is damaged, or no spot is left.
         """
-        columns = self._columns(genes)
         (own,) = self.sections([section.id])
         record = self.records[section.id]
         of_mouse = own.is_mouse or record["species_of_genes"] in {"mouse", "mixed"}
@@ -172,7 +172,9 @@ class Corpus:
                 f"{section.id} of {self.path} was prepared on {len(measured)} genes, the panel of the corpus names {len(self.genes)}: a "
                 "file was changed. Prepare it again with --overwrite."
             )
-        measured = measured[columns]
+        columns = find_columns(tuple(genes), self.genes, measured)
+        self._check_genes(genes, columns)
+        measured = measured[columns.places]
         if not measured.any():
             raise DataError(
                 f"{section.id}: it measures none of these {len(genes)} genes ({', '.join(genes[:3])}, ...)."
@@ -182,7 +184,7 @@ class Corpus:
         if not kept.any():
             raise DataError(f"{section.id}: none of its spots with {min_counts:g} counts or more has features.")
         positions = arrays.read(POSITIONS)[kept]
-        counts = _part(arrays.read(COUNTS), kept, columns)
+        counts = _part(arrays.read(COUNTS), kept, columns.places)
         names = arrays.names()
         expression = Expression(
             section_id=section.id,
@@ -193,8 +195,8 @@ class Corpus:
             positions=positions,
             names=tuple(names[index] for index in np.flatnonzero(kept)),
             left_out=int((~kept).sum()),
-            truth=_part(arrays.read(TRUTH), kept, columns) if arrays.has(TRUTH) else None,
-            aliases={symbol: name for symbol, name in record["aliases"].items() if symbol in genes},
+            truth=_part(arrays.read(TRUTH), kept, columns.places) if arrays.has(TRUTH) else None,
+            aliases=_names_in_file(genes, columns, record["aliases"]),
         )
         scale = float(record["um_per_pixel"])
         return Spots(own, features[kept].astype(np.float32, copy=False), positions * scale, expression, scale)
@@ -228,17 +230,20 @@ class Corpus:
             "bytes": sum(path.stat().st_size for path in self.path.rglob("*") if path.is_file()),
         }
 
-    def _columns(self, genes: tuple[str, ...]) -> np.ndarray:
-        if genes == self.genes:
-            return np.arange(len(genes))
-        place = {symbol: column for column, symbol in enumerate(self.genes)}
-        if missing := [symbol for symbol in genes if symbol not in place]:
+    def _check_genes(self, genes: tuple[str, ...], columns: Columns) -> None:
+        if missing := [gene for gene, place in zip(genes, columns.places.tolist(), strict=True) if place < 0]:
             more = f" and {len(missing) - 5} more" if len(missing) > 5 else ""
             raise DataError(
                 f"{self.path} has no gene {', '.join(missing[:5])}{more}: it was prepared with the panel {self.panel} "
-                f"({len(place)} genes). Prepare it again with --panel."
+                f"({len(self.genes)} genes). Prepare it again with --panel."
             )
-        return np.array([place[symbol] for symbol in genes], np.int64)
+
+
+def _names_in_file(genes: tuple[str, ...], columns: Columns, aliases: Mapping[str, str]) -> dict[str, str]:
+    """Genes that the file of a section has under another name: symbol to that name."""
+    of_corpus = {gene: columns.others.get(gene, gene) for gene in genes}
+    names = {gene: aliases.get(symbol, symbol) for gene, symbol in of_corpus.items()}
+    return {gene: name for gene, name in names.items() if name != gene}
 
 
 def _part(values: np.ndarray, spots: np.ndarray, columns: np.ndarray) -> np.ndarray:

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 _CHUNK_BYTES = 2**28
 _LARGEST_EXACT = 2**24  # of a float32; larger counts are kept as logarithms
+_ROWS = 2048
 _WHOLE = (np.uint8, np.uint16, np.uint32)
 
 
@@ -94,12 +95,17 @@ def _arrays(measured: Measured, recipe: Recipe) -> dict[str, np.ndarray]:
 
 def _smallest_counts(logarithms: np.ndarray) -> np.ndarray:
     """Counts as the smallest whole-number type that holds them; their float32 logarithms if they are fractions."""
-    counts = np.rint(np.expm1(logarithms, dtype=np.float64))
-    largest = counts.max(initial=0.0)
+    largest = float(np.rint(np.expm1(logarithms.max(initial=0.0), dtype=np.float64)))
     if largest >= _LARGEST_EXACT:
         return logarithms
-    whole = counts.astype(next(kind for kind in _WHOLE if largest <= np.iinfo(kind).max))
-    return whole if np.array_equal(log1p_counts(whole.astype(np.float32)), logarithms) else logarithms
+    whole = np.empty(logarithms.shape, next(kind for kind in _WHOLE if largest <= np.iinfo(kind).max))
+    # A part at a time: as float64 all counts of a large section would be the most that is ever in memory.
+    for start in range(0, len(whole), _ROWS):
+        part = logarithms[start : start + _ROWS]
+        whole[start : start + _ROWS] = np.rint(np.expm1(part, dtype=np.float64))
+        if not np.array_equal(log1p_counts(whole[start : start + _ROWS].astype(np.float32)), part):
+            return logarithms
+    return whole
 
 
 def _write_array(path: Path, values: np.ndarray) -> None:
@@ -124,7 +130,7 @@ def _attributes(
     digest = hashlib.blake2b(digest_size=16)
     for name, values in arrays.items():
         digest.update(f"{name} {values.dtype} {values.shape}".encode())
-        digest.update(values.tobytes())
+        digest.update(np.ascontiguousarray(values).data)
     return {
         "section": section_record(measured.section),
         "um_per_pixel": measured.um_per_pixel,

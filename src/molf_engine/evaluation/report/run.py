@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from molf_engine import __version__
 from molf_engine.errors import DataError
 from molf_engine.evaluation.tables.ablations import Ablation
 from molf_engine.evaluation.tables.table import Bootstrap
@@ -98,3 +99,12 @@ class BenchmarkRun:
 
 def _tuples(values: dict[str, Any]) -> dict[str, Any]:
     return {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
+
+
+def versions() -> dict[str, str]:
+    """Of this software and of what its numbers come from, for a report."""
+    import platform
+    from importlib.metadata import version
+
+    names = ("torch", "numpy", "scipy", "scikit-learn", "anndata")
+    return {"napari-molf": __version__, "Python": platform.python_version(), **{name: version(name) for name in names}}

@@ -38,17 +38,17 @@ figcaption { margin: 0 0 .5rem; max-width: 56rem; font-size: .95rem; }
 figure.picture figcaption { margin: .6rem 0 0; }
 figcaption b { font-weight: 650; }
 .scroll { overflow-x: auto; border: 1px solid var(--line); border-radius: .4rem; }
-table { border-collapse: separate; border-spacing: 0; width: 100%; font-size: .88rem; font-variant-numeric: tabular-nums; }
-th, td { padding: .38rem .7rem; text-align: left; vertical-align: top; border-bottom: 1px solid var(--line); }
+table { border-collapse: separate; border-spacing: 0; width: 100%; font-size: .86rem; font-variant-numeric: tabular-nums; }
+th, td { padding: .36rem .5rem; text-align: left; vertical-align: top; border-bottom: 1px solid var(--line); }
 tbody tr:last-child > * { border-bottom: 0; }
 thead th { background: var(--band); font-weight: 600; vertical-align: bottom; }
 tbody th { font-weight: 500; white-space: nowrap; }
-th.number { min-width: 4.5rem; max-width: 11rem; }
+th.number { min-width: 3.5rem; max-width: 11rem; }
 tbody th:first-child, thead th:first-child { position: sticky; left: 0; background: var(--paper); }
 thead th:first-child { background: var(--band); }
 th.number, td.number { text-align: right; }
 td.number { white-space: nowrap; }
-td { min-width: 3.5rem; }
+td { min-width: 3rem; }
 td.text { min-width: 6rem; max-width: 34rem; }
 td.best { font-weight: 700; }
 tr.rule > * { border-top: 2px solid var(--soft); }

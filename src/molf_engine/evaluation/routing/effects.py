@@ -101,15 +101,47 @@ def standardised_difference(values: np.ndarray, inside: np.ndarray, measured: np
     measured : ndarray
         (C,) bool.
     """
-    result = np.full(values.shape[1], np.nan, dtype=np.float32)
-    count = int(inside.sum())
-    others = len(inside) - count
-    if min(count, others) < MIN_SPOTS:
+    return standardised_differences(values, inside[None], measured)[0]
+
+
+def standardised_differences(values: np.ndarray, inside: np.ndarray, measured: np.ndarray) -> np.ndarray:
+    """Give :func:`standardised_difference` of several groups, each against its own rest: (E, C) float32.
+
+    Parameters
+    ----------
+    values : ndarray
+        (S, C).
+    inside : ndarray
+        (E, S) bool: the groups; a group of fewer than :data:`MIN_SPOTS`, or with fewer around it, is NaN.
+    measured : ndarray
+        (C,) bool.
+    """
+    result = np.full((len(inside), values.shape[1]), np.nan, dtype=np.float32)
+    count = inside.sum(axis=1)
+    others = inside.shape[1] - count
+    enough = np.flatnonzero(np.minimum(count, others) >= MIN_SPOTS)
+    if not enough.size:
         return result
-    first, second = values[inside].astype(np.float64), values[~inside].astype(np.float64)
-    squares = np.square(first - first.mean(axis=0)).sum(axis=0) + np.square(second - second.mean(axis=0)).sum(axis=0)
-    pooled = np.sqrt(squares / (count + others - 2))
-    # By value: rounding gives a constant column a pooled sd above 0.
-    varies = measured & (np.ptp(values, axis=0) > 0) & (pooled > 0)
-    result[varies] = (first.mean(axis=0) - second.mean(axis=0))[varies] / pooled[varies]
+    members = inside[enough].astype(np.float64)
+    size, rest = count[enough, None], others[enough, None]
+    # Blocks of columns: a whole slide in float64 would need several times the memory of its prediction.
+    for start in range(0, values.shape[1], _BLOCK_COLUMNS):
+        at = slice(start, start + _BLOCK_COLUMNS)
+        block = values[:, at].astype(np.float64)
+        block -= block.mean(axis=0)
+        sums = members @ block
+        means, means_around = sums / size, (block.sum(axis=0) - sums) / rest
+        varies = measured[at] & (np.ptp(values[:, at], axis=0) > 0)
+        np.square(block, out=block)
+        squares = block.sum(axis=0)
+        within = squares - size * np.square(means) - rest * np.square(means_around)
+        pooled = np.sqrt(np.maximum(within, 0) / (size + rest - 2))
+        # By value, and beyond rounding: that gives a constant column, or two constant groups, a pooled sd above 0.
+        defined = varies & (within > _ROUNDING * squares)
+        found = np.divide(means - means_around, pooled, out=np.full(pooled.shape, np.nan), where=defined)
+        result[enough, at] = found
     return result
+
+
+_BLOCK_COLUMNS = 128
+_ROUNDING = 1e-12

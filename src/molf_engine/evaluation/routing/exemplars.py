@@ -13,6 +13,7 @@ import numpy as np
 from molf_engine.data.sections import open_section
 from molf_engine.errors import MolfError
 from molf_engine.evaluation.routing.observe import RoutedSection
+from molf_engine.evaluation.routing.ranking import surest
 from molf_engine.progress import Progress, ProgressCallback, silent
 from molf_engine.slides import read_patch
 
@@ -75,7 +76,7 @@ def exemplars(
     found = []
     for section in routed:
         logits = section.require_logits()[:, expert]
-        rows = np.argsort(-logits, kind="stable")[: count if per_section is None else per_section]
+        rows = surest(logits, count if per_section is None else per_section)
         used = (section.chosen[rows] == expert).any(axis=1)
         for row, uses in zip(rows.tolist(), used.tolist(), strict=True):
             x, y = section.centres[row].tolist()

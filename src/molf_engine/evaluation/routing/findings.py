@@ -171,6 +171,31 @@ def comparison_sentences(study: RoutingStudy) -> list[str]:
     ]
 
 
+def limit_sentences(study: RoutingStudy) -> list[str]:
+    """What cannot be concluded, each sentence with the number that it rests on."""
+    sentences = []
+    if simulated := sum(section.section.is_simulated for section in study.routed):
+        sentences.append(
+            f"{simulated} of {len(study.routed)} sections are of simulated tissue: what is found there says nothing about real tissue."
+        )
+    if seen := sum(section.role in {"training", "validation"} for section in study.routed):
+        sentences.append(
+            f"The model was trained with, or chosen on, {seen} of {len(study.routed)} sections: experts may be used there as they would "
+            "not be in a new patient."
+        )
+    patients = {name: {one.patient for one in study.routed if one.type == name} for name in study.types}
+    if few := [f"{name} ({len(known)})" for name, known in patients.items() if len(known) < MIN_PATIENTS_FOR_TEST]:
+        sentences.append(
+            f"Nothing can be said of a cancer type by itself that has fewer than {MIN_PATIENTS_FOR_TEST} patients: {', '.join(few)}."
+        )
+    if study.use is not None:
+        sentences.append(
+            "That an expert is used more in a type, or where a gene is high, is a fact about this training. Another seed may share the "
+            "work out otherwise: compare two with `--compare`. It does not show that the model needs that expert there."
+        )
+    return sentences
+
+
 def missing_slides(study: RoutingStudy) -> list[str]:
     """Which sections have no pictures, and why."""
     if study.montage is None:

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from molf_engine import __version__
 from molf_engine.evaluation.report import Estimate, Page
 from molf_engine.evaluation.report.cells import expand
+from molf_engine.evaluation.report.run import versions
 from molf_engine.evaluation.routing import findings
 from molf_engine.evaluation.routing.chapters.experts import (
     comparison_chapter,
@@ -28,8 +28,10 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-def write_report(study: RoutingStudy, folder: Path, *, overwrite: bool = False) -> Path:
+def write_report(study: RoutingStudy, folder: Path, *, command: str = "", overwrite: bool = False) -> Path:
     """Write the folder with ``report.html``, ``tables/*.csv`` and ``figures/*.png`` and ``.svg``; returns the path of the page.
+
+    ``command`` is what was typed, for the page.
 
     Raises
     ------
@@ -37,7 +39,7 @@ def write_report(study: RoutingStudy, folder: Path, *, overwrite: bool = False) 
         If the folder exists and may not be replaced, or cannot be written.
     """
     with atomic_path(folder, overwrite=overwrite) as beside:
-        page = build_page(study).write(beside)
+        page = build_page(study, command).write(beside)
         for name, table in whole_tables(study).items():
             table.to_csv(beside / "tables" / f"{name}.csv", index=False, encoding="utf-8")
     return folder / page.name
@@ -72,7 +74,7 @@ def use_texts(study: RoutingStudy) -> list[dict[str, Any]]:
     return table.to_dict("records")
 
 
-def build_page(study: RoutingStudy) -> Page:
+def build_page(study: RoutingStudy, command: str = "") -> Page:
     """Chapters in the order of the questions; those that need experts only where there are any."""
     page = Page(f"Routing of {study.bundle.name}", " ".join(_lead(study)))
     page.heading("What was looked at").facts(_facts(study))
@@ -87,7 +89,9 @@ def build_page(study: RoutingStudy) -> Page:
         montage_chapter(page, study, study.use)
         effect_chapter(page, study, study.use)
         comparison_chapter(page, study, study.use)
-    return page
+    page.heading("What cannot be concluded").points(findings.limit_sentences(study))
+    page.heading("How it was run").facts(run_facts(study))
+    return page.code(command) if command else page
 
 
 def headlines(study: RoutingStudy) -> list[str]:
@@ -121,12 +125,21 @@ def _facts(study: RoutingStudy) -> dict[str, Any]:
         "Codes given to the network": ", ".join(sorted(given))
         + (f"; `Unknown` for {', '.join(lost)}, which it has not learned" if lost else ""),
         "Spots": f"{sum(len(section) for section in study.routed):,} with {study.bundle.config.min_counts:g} counts or more",
-        "Seed": str(study.options.seed),
-        "Software": f"napari-molf {__version__}",
     }
     if study.other is not None:
         facts["Compared with"] = f"{study.other.bundle.id}: {study.other.bundle.card_line}"
     return facts
+
+
+def run_facts(study: RoutingStudy) -> dict[str, Any]:
+    """Settings and versions."""
+    options = study.options
+    return {
+        "Seed": str(options.seed),
+        "Settings": f"{options.permutations:,} permutations, {options.steps} steps of a path, {options.per_type:,} latents of a type at "
+        "most",
+        **versions(),
+    }
 
 
 def _share(cell: Estimate) -> str:

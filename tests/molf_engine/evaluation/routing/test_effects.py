@@ -13,6 +13,7 @@ from molf_engine.evaluation.routing.effects import (
     Effects,
     section_effects,
     standardised_difference,
+    standardised_differences,
     used_by,
     without_line,
 )
@@ -154,3 +155,24 @@ def test_programmes_are_scored_without_statistics_of_training_too() -> None:
     counts = generator.poisson(5, size=(60, 4))
     found: Effects = section_effects(expression(counts, np.full(60, 5000)), np.array([np.arange(60) < 30]), unknown)
     assert np.isfinite(found.measured["programme"]).any()
+
+
+def test_several_groups_at_once_are_as_one_by_one() -> None:
+    generator = np.random.default_rng(0)
+    values = generator.normal(size=(60, 300)).astype(np.float32)
+    inside = np.array([np.arange(60) < 20, np.arange(60) >= 45, np.arange(60) < 5])
+    measured = np.arange(300) != 7
+    together = standardised_differences(values, inside, measured)
+    for group, found in zip(inside, together, strict=True):
+        first, second = values[group].astype(float), values[~group].astype(float)
+        spread = np.sqrt(
+            (first.var(axis=0) * len(first) + second.var(axis=0) * len(second)) / (len(first) + len(second) - 2)
+        )
+        expected = (first.mean(axis=0) - second.mean(axis=0)) / spread
+        assert np.allclose(found[measured], expected[measured], atol=1e-5) or group.sum() < 10
+    assert np.isnan(together[:, 7]).all() and np.isnan(together[2]).all()
+
+
+def test_two_groups_that_are_constant_each_have_no_standardised_difference() -> None:
+    inside = np.arange(40) < 13
+    assert np.isnan(standardised_difference(np.where(inside, 0.1, 0.7)[:, None], inside, np.ones(1, bool))).all()

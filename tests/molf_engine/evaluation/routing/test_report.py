@@ -69,6 +69,9 @@ def test_two_models_are_analysed_side_by_side_in_one_report(
     page = (output / "report.html").read_text(encoding="utf-8")
     assert "no p below 0.33 is possible" in page
     assert "pip install &quot;napari-molf[umap]&quot;" in page
+    assert "4 of 4 sections are of simulated tissue" in page
+    assert "fewer than 3 patients: SIM_A (2), SIM_C (2)" in page
+    assert "99 permutations, 32 steps" in page
     # A model beside itself routes as it does.
     assert "kappa 1.00" in page
     for name in re.findall(r'href="((?:figures|tables)/[^"]+)"', page):

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from molf_engine.data.sections import UNKNOWN
 from molf_engine.evaluation.report import Page
 from molf_engine.evaluation.routing import findings
 from molf_engine.evaluation.routing.figures.latent import (
@@ -67,10 +68,12 @@ def path_chapter(page: Page, study: RoutingStudy) -> None:
     page.heading("From noise to the latent").points(findings.path_sentences(paths))
     what = "first expert" if study.use else "cancer type"
     shown = len(paths[0].paths)
+    types = [name for name in study.types if name != UNKNOWN] or study.types
+    which = "each cancer type" if len(paths) == len(types) else f"the first {len(paths)} of {len(types)} cancer types"
     page.figure(
         draw_paths(paths, study.bundle.config.expert_names),
         f"Paths of spots from noise (grey) to their end latent under the learned flow, in one step and in {steps} (paper, Figures 3 "
-        f"and 4), coloured by {what}: at most {shown} spots of the first section of each cancer type. The plane is that of the first "
+        f"and 4), coloured by {what}: at most {shown} spots of the first section of {which}. The plane is that of the first "
         "two principal components of where the many steps end; conditional branch, no guidance.",
         "paths",
     )

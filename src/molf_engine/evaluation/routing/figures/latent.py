@@ -61,7 +61,7 @@ def draw_paths(paths: Sequence[SectionPaths], experts: Sequence[str]) -> Figure:
     plane, palette = plane_of_ends(paths), type_colours([found.type for found in paths])
     alone = len(paths) == 1
     width = 3.7 if alone else min(3.2, 8.6 / len(paths))
-    figure = new_figure(1.1 + width * (2 if alone else len(paths)), width + 0.5 if alone else 2 * width + 0.7)
+    figure = new_figure(1.1 + width * (2 if alone else len(paths)), width + 0.5 if alone else 2 * width + 0.9)
     grid = figure.subplots(*((1, 2) if alone else (2, len(paths))), squeeze=False, sharex=True, sharey=True)
     cells = grid if alone else grid.T
     for pair, found in zip(cells, paths, strict=True):
@@ -73,7 +73,7 @@ def draw_paths(paths: Sequence[SectionPaths], experts: Sequence[str]) -> Figure:
         one = np.stack([found.paths[:, 0], found.one_step], axis=1)
         for axes, lines, steps in zip(pair, (one, found.paths), ("one step", f"{found.steps} steps"), strict=True):
             _paths(axes, plane.project(lines), colours)
-            axes.set_title(f"{found.section} ({found.type}), {steps}", size=9 if width > 2 else 7)
+            axes.set_title(f"{found.section} ({found.type}),\n{steps}", size=9 if width > 2 else 7)
     for axes in grid[:, 0]:
         axes.set_ylabel("component 2", size=8)
     for axes in grid[-1]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from molf_engine.progress import Progress
-from napari_molf.predict.progress_text import RateMeter, duration, headline, pace
+from napari_molf.core.progress_text import RateMeter, duration, headline, pace
 
 
 def test_a_phase_says_how_far_it_is() -> None:

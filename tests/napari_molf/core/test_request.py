@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from napari_molf.core.request import codes_of, fitting_model, predict, shape_regions, view_region
 from napari_molf.core.slide_layer import SlideInfo, slide_layer_data
-from napari_molf.predict.request import codes_of, fitting_model, predict, shape_regions, view_region
 from tests.napari_molf.conftest import Tiny
 from tests.napari_molf.fakes import ArraySlide, fake_bundle
 

@@ -1,0 +1,1 @@
+"""Many slides, one after the other, each with its own state."""

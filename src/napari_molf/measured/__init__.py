@@ -1,0 +1,1 @@
+"""Measured expression over the same slide, beside the prediction at the same positions."""
