@@ -26,14 +26,14 @@ FLOORS = (
     {"data", "bundle"},
     {"evaluation"},
     {"training", "prediction", "regions"},
-    {"benchmark", "cohort"},
+    {"benchmark", "cohort", "export"},
     {"cli"},
 )
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
 VIEWER_FLOORS = (
     {"core"},
     {"desk"},
-    {"predict", "show", "trust", "experts", "regions", "compare", "batch", "sessions", "measured"},
+    {"predict", "show", "trust", "experts", "regions", "compare", "batch", "sessions", "measured", "take_along"},
 )
 VIEWER_FLOOR = {room: number for number, rooms in enumerate(VIEWER_FLOORS) for room in rooms}
 SCREEN = {"napari", "napari_molf", "qtpy", "PyQt5", "PyQt6", "PySide6", "magicgui", "superqt", "vispy", "npe2"}

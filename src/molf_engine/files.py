@@ -5,12 +5,15 @@ from __future__ import annotations
 import errno
 import os
 import shutil
+import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from molf_engine.errors import MolfError
+
+_TRIES, _SURE, _PAUSE_SECONDS = 100, 4, 0.02
 
 
 def refuse_existing(path: Path, overwrite: bool) -> None:
@@ -109,7 +112,14 @@ def replace_path(source: Path, target: Path) -> None:
 
 def _remove(path: Path) -> None:
     if path.is_dir():
-        shutil.rmtree(path, ignore_errors=True)
+        # zarr writes from threads of its own; when one of them has failed, others go on for a moment and make the folder anew.
+        gone = 0
+        for _ in range(_TRIES):
+            shutil.rmtree(path, ignore_errors=True)
+            gone = 0 if path.exists() else gone + 1
+            if gone == _SURE:
+                return
+            time.sleep(_PAUSE_SECONDS)
     else:
         # Where part of the path is a file, there is nothing to remove, and this must not hide why writing failed.
         with suppress(OSError):

@@ -51,6 +51,7 @@ from napari_molf.show.hint import FirstSteps
 from napari_molf.show.keys import CanvasKeys
 from napari_molf.show.panel import ShowPanel
 from napari_molf.show.readout import Readout
+from napari_molf.take_along.part import TakeAlongPart
 from napari_molf.trust.card import CardPanel
 from napari_molf.trust.known import open_known
 from napari_molf.trust.part import TrustPart
@@ -66,7 +67,7 @@ if TYPE_CHECKING:
     from molf_engine.bundle import Bundle
     from napari_molf.core.request import Request
 
-PARTS: tuple[type[Part], ...] = (Compare, MeasuredPart, TrustPart, RegionsPart, QueuePart, SessionPart)
+PARTS: tuple[type[Part], ...] = (Compare, MeasuredPart, TrustPart, RegionsPart, TakeAlongPart, QueuePart, SessionPart)
 """Sections below Experts, in the order in which they stand in the dock."""
 
 

@@ -158,6 +158,19 @@ def prediction(
     )
 
 
+def prediction_of_slide(path: Path, seed: int = 0) -> tuple[Path, AnnData]:
+    """A small simulated slide on disk, and a prediction that says it was made on it."""
+    from molf_engine.data.simulator import SimulatedTissue, write_slide
+    from molf_engine.slides import fingerprint
+
+    slide = write_slide(SimulatedTissue(seed, (400.0, 300.0), 1.0, "SIM_A"), path)
+    adata = prediction(slide=str(slide), um_per_pixel=1.0)
+    with open_slide(slide) as opened:
+        finest = opened.levels[0]
+        adata.uns["molf"]["slide"].update(width=finest.width, height=finest.height, fingerprint=fingerprint(opened))
+    return slide, adata
+
+
 class FakeGuided:
     """Answers as a decoder would: the gene's number plus w times the patch's number."""
 

@@ -12,6 +12,7 @@ COMMANDS = {
     "processes share every step's slides (also as tasks of SLURM's srun, or under torchrun).",
     "predict": "Predict expression for slides; each result is an AnnData, one row per patch.\n\nIn a folder of results, the same "
     "command goes on where it was.",
+    "export": "Write a prediction for QuPath, SpatialData, spreadsheets, as images, figures or a report.",
     "prepare": "Prepare a HEST-layout folder for training: features and counts in one corpus.\n\n"
     f"{_GOES_ON} Sections that are added to the folder later are added to the corpus; a broken one is left out and named.",
     "evaluate": "Score a bundle beside ridge, MLP and depth-only; nothing is fitted.\n\nPCC of each gene over the spots of a section, mean "

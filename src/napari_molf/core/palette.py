@@ -1,34 +1,10 @@
-"""Colours of the experts: told apart by colour-blind eyes, and on pink tissue."""
+"""What the experts are called, and their colours, which every export shares with the screen."""
 
 from __future__ import annotations
 
-MAX_EXPERTS = 20
-"""More than these cannot be told apart on one map; the weight of a single expert still can be shown."""
+from molf_engine.export.palette import EXPERT_COLOURS, MAX_EXPERTS
 
-# Neighbours in the list differ in lightness as well as in hue; the first eight are the palette of Okabe and Ito, with its black
-# made a dark grey and its order changed to keep the reds away from the first places.
-EXPERT_COLOURS: tuple[str, ...] = (
-    "#0072b2",
-    "#e69f00",
-    "#009e73",
-    "#f0e442",
-    "#56b4e9",
-    "#d55e00",
-    "#444444",
-    "#cc79a7",
-    "#332288",
-    "#b3de69",
-    "#117733",
-    "#ddccff",
-    "#882255",
-    "#44dddd",
-    "#806000",
-    "#ffffff",
-    "#6633ff",
-    "#99ffbb",
-    "#004d4d",
-    "#bbbbbb",
-)
+__all__ = ["DIVERGING", "EXPERT_COLOURS", "MAX_EXPERTS", "ink_on"]
 
 # Blue and orange differ for every kind of colour vision, and neither is a colour of H&E.  Both ends are dark and the middle light,
 # so that the tissue shows where nothing differs.

@@ -156,6 +156,20 @@ class Page:
             beside.write_text(self._html("\n".join(body)), encoding="utf-8")
         return path
 
+    def html(self) -> str:
+        """The page alone, its figures in it: one file to send on.
+
+        Raises
+        ------
+        ValueError
+            If a table has a name, and so a file that the page would link to.
+        """
+        if self._tables:
+            raise ValueError(f"a page of one file has no files of tables: {', '.join(self._tables)}")
+        return self._html(
+            "\n".join(part if isinstance(part, str) else _picture(part, _png(part)) for part in self._body)
+        )
+
     def _html(self, body: str) -> str:
         entries = "".join(
             f'<li{" class=sub" if level > 2 else ""}><a href="#{anchor}">{_inline(text)}</a></li>'
@@ -244,21 +258,30 @@ def _best(columns: list[list[Any]], numeric: list[bool], highest: Highest | None
     return best
 
 
+def _png(part: _Figure) -> bytes:
+    png = io.BytesIO()
+    part.figure.savefig(png, format="png", dpi=DPI)
+    return png.getvalue()
+
+
 def _drawn(part: _Figure, folder: Path) -> str:
     """Write a figure in both forms; its HTML holds the PNG."""
     import matplotlib as mpl
 
-    png = io.BytesIO()
-    part.figure.savefig(png, format="png", dpi=DPI)
+    png = _png(part)
     with atomic_path(folder / f"{part.name}.png") as beside:
-        beside.write_bytes(png.getvalue())
+        beside.write_bytes(png)
     # Without a date and with ids of its own name, the same figure is the same file.
     with mpl.rc_context({"svg.hashsalt": part.name}), atomic_path(folder / f"{part.name}.svg") as beside:
         part.figure.savefig(beside, format="svg", metadata={"Date": None})
-    width = round(part.figure.get_size_inches()[0] * 96)
-    data = base64.b64encode(png.getvalue()).decode("ascii")
     links = ", ".join(f'<a href="figures/{part.name}.{kind}">figures/{part.name}.{kind}</a>' for kind in ("png", "svg"))
+    return _picture(part, png, f'<p class="files">{links}</p>')
+
+
+def _picture(part: _Figure, png: bytes, below: str = "") -> str:
+    width = round(part.figure.get_size_inches()[0] * 96)
+    data = base64.b64encode(png).decode("ascii")
     return (
         f'<figure class="picture"><img width="{width}" alt="{escape(part.caption, quote=True)}" src="data:image/png;base64,{data}">'
-        f'<figcaption><b>Figure {part.number}.</b> {_inline(part.caption)}</figcaption><p class="files">{links}</p></figure>'
+        f"<figcaption><b>Figure {part.number}.</b> {_inline(part.caption)}</figcaption>{below}</figure>"
     )

@@ -152,3 +152,19 @@ def test_writing_again_gives_the_same_files(tmp_path: Path) -> None:
 def test_a_name_is_one_file_of_its_own(name: str) -> None:
     with pytest.raises(ValueError, match="name"):
         page().table(pd.DataFrame({"a": [1]}), "B", name=name)
+
+
+def test_a_page_alone_holds_its_figures_and_links_to_no_file() -> None:
+    figure = new_figure(2.0, 1.0)
+    figure.subplots().plot([0, 1])
+    page = Page("Alone").text(NASTY).figure(figure, "A line.", "line").table(pd.DataFrame({"a": [1]}), "A table")
+    reader = Reader(page.html())
+    (image,) = reader.of("img")
+    assert image["src"].startswith("data:image/png;base64,")
+    assert not reader.of("a") and not reader.of("script")
+
+
+def test_a_page_alone_refuses_what_would_be_a_file() -> None:
+    page = Page("Alone").table(pd.DataFrame({"a": [1]}), "A table", name="scores")
+    with pytest.raises(ValueError, match="no files of tables: scores"):
+        page.html()

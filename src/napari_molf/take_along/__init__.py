@@ -1,0 +1,1 @@
+"""What is seen, taken along: files for other programs, figures, a report, the clipboard."""
