@@ -179,6 +179,5 @@ def spread_sentence(metrics: Mapping[str, Any]) -> str:
     nominal, held = known
     return (
         f"Spread of the model's own draws. On held-out tissue {100 * nominal:.0f}\u00a0% of them held "
-        f"{100 * held:.0f}\u00a0% of the "
-        f"measurements: {WAVERS}."
+        f"{100 * held:.0f}\u00a0% of the measurements: {WAVERS}."
     )
