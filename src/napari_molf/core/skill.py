@@ -178,6 +178,6 @@ def spread_sentence(metrics: Mapping[str, Any]) -> str:
         return f"Spread of the model's own draws. How it compares with measurements was not tested: {WAVERS}."
     nominal, held = known
     return (
-        f"Spread of the model's own draws. On held-out tissue {100 * nominal:.0f} % of them held {100 * held:.0f} % of the "
-        f"measurements: {WAVERS}."
+        f"Spread of the model's own draws. On held-out tissue {100 * nominal:.0f}\u00a0% of them held "
+        f"{100 * held:.0f}\u00a0% of the measurements: {WAVERS}."
     )

@@ -38,7 +38,6 @@ class DrawsRow(QWidget):
         self.count = QSpinBox()
         self.count.setRange(FEWEST, MOST)
         self.count.setValue(DRAWS)
-        self.count.setSuffix(" draws")
         self.count.setAccessibleName("Number of draws")
         self.count.setToolTip("Number of draws: more take longer and make the spread smoother.")
         self._ask = QWidget()

@@ -79,7 +79,7 @@ def test_coverage_is_that_of_the_test_sections_weighted_by_their_values() -> Non
 
 
 def test_the_spread_is_never_sold_as_confidence() -> None:
-    said = spread_sentence({"units": "log1p-cp10k", "coverage": [row("test", 0.2, 10)]})
+    said = spread_sentence({"units": "log1p-cp10k", "coverage": [row("test", 0.2, 10)]}).replace("\u00a0", " ")
     assert said.startswith(
         "Spread of the model's own draws. On held-out tissue 80 % of them held 20 % of the measurements"
     )
