@@ -110,7 +110,8 @@ class Memory:
     def _on_code(self, index: int) -> None:
         bundle, code = self._form.bundle, self._form.code.value
         if bundle is not None and code:
-            self._settings.set(CODES, {**self._settings.get(CODES), bundle.name: str(code)})
+            codes = self._settings.get(CODES)
+            self._settings.set(CODES, {**codes, bundle.name: str(code)})
 
     def _on_region(self, region: str) -> None:
         self._settings.set(REGION, str(region))

@@ -23,6 +23,7 @@ from qtpy.QtWidgets import (
 )
 
 from napari_molf._memory import Memory
+from napari_molf._sample import demo_slide_path
 from napari_molf.core.compat import scale_bar
 from napari_molf.core.layers import Placement, ResultLayers
 from napari_molf.core.maps import PatchMap, robust_limits, wider_limits
@@ -92,7 +93,7 @@ class PredictWidget(QWidget):
         self.readout = Readout(napari_viewer, self.presenter)
         self.show_panel = ShowPanel(self.readout, self.desk)
         self.keys = CanvasKeys(napari_viewer, self.show_panel, self.presenter)
-        self.first_steps = FirstSteps(self.desk)
+        self.first_steps = FirstSteps(self.desk, demo_slide_path)
         self.experts = ExpertPanel()
         self.card = CardPanel()
         self.parts: tuple[Part, ...] = tuple(part(self.desk) for part in PARTS)

@@ -115,7 +115,7 @@ def test_the_first_steps_that_were_put_away_never_come_back(qtbot, open_dock) ->
 
 def test_the_first_steps_open_the_simulated_slide(qtbot, open_dock, monkeypatch) -> None:
     opened: list[tuple[str, str]] = []
-    monkeypatch.setattr("napari_molf._sample.demo_slide_path", lambda: Path("drawn.tif"))
+    monkeypatch.setattr("napari_molf._widget.demo_slide_path", lambda: Path("drawn.tif"))
     dock = open_dock()
     monkeypatch.setattr(type(dock.desk.viewer), "open_sample", lambda _, *what: opened.append(what), raising=False)
     qtbot.mouseClick(dock.first_steps.open_sample, Qt.MouseButton.LeftButton)

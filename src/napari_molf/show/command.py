@@ -6,9 +6,11 @@ What does not fit on a line, the outlines of regions or single positions, goes i
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +27,26 @@ _SAFE = {
 _DEFAULT_SEED = 0
 
 
-def command_of(run: Run, guidance: float, places: Path | None = None) -> list[str]:
+@dataclass(frozen=True)
+class Places:
+    """Where a prediction was made, for a file beside the command.
+
+    Attributes
+    ----------
+    flag
+        The option that takes the file.
+    suffix
+        Of the file.
+    text
+        Its content.
+    """
+
+    flag: str
+    suffix: str
+    text: str
+
+
+def command_of(run: Run, guidance: float, places: tuple[str, Path] | None = None) -> list[str]:
     """Words of the command, the program's name first.
 
     Parameters
@@ -35,7 +56,7 @@ def command_of(run: Run, guidance: float, places: Path | None = None) -> list[st
     guidance
         Guidance scale that is on show.
     places
-        File of :func:`places_of`, for a prediction that is not of the whole tissue.
+        Option and file of :func:`places_of`, for a prediction that is not of the whole tissue.
 
     Raises
     ------
@@ -55,8 +76,8 @@ def command_of(run: Run, guidance: float, places: Path | None = None) -> list[st
     if str(molf["slide"].get("um_per_pixel_source", "given")) != "file":
         words += ["--um-per-pixel", repr(float(molf["um_per_pixel"]))]
     if places is not None:
-        words += ["--positions", str(places)]
-    elif "grid" in molf and not np.isclose(float(molf["grid"]["stride_um"]), float(molf["patch_um"])):
+        words += [places[0], str(places[1])]
+    if "grid" in molf and not np.isclose(float(molf["grid"]["stride_um"]), float(molf["patch_um"])):
         words += ["--stride-um", f"{float(molf['grid']['stride_um']):.10g}"]
     return words + _estimate(molf)
 
@@ -92,37 +113,43 @@ def _model(run: Run) -> str:
     return names[0] if names else str(run.bundle.path)
 
 
-def needs_places(run: Run) -> bool:
-    """Whether a prediction is of other patches than a grid over the whole tissue."""
-    molf = run.scores.adata.uns["molf"]
-    return "grid" not in molf or bool(molf.get("regions"))
-
-
-def places_of(run: Run) -> str:
-    """CSV of the patches of a prediction: name and centre x, y, level-0 pixels, as ``--positions`` reads it."""
+def places_of(run: Run) -> Places | None:
+    """What a prediction was limited to, as the engine reads it; none for a grid over the whole tissue."""
     adata = run.scores.adata
-    lines = ["name,x,y"]
-    for name, (x, y) in zip(adata.obs_names, np.asarray(adata.obsm["spatial"], float), strict=True):
-        lines.append(f"{name},{float(x)!r},{float(y)!r}")
-    return "\n".join(lines) + "\n"
+    molf: dict[str, Any] = adata.uns["molf"]
+    if "grid" not in molf:
+        centres = np.asarray(adata.obsm["spatial"], float)
+        rows = (f"{name},{x!r},{y!r}" for name, (x, y) in zip(adata.obs_names, centres.tolist(), strict=True))
+        return Places("--positions", ".csv", "\n".join(["name,x,y", *rows]) + "\n")
+    outlines = [np.asarray(outline, float).tolist() for outline in molf.get("regions", {}).values()]
+    if not outlines:
+        return None
+    features = [
+        {
+            "type": "Feature",
+            "geometry": {"type": "Polygon", "coordinates": [[*outline, outline[0]]]},
+            "properties": {"objectType": "annotation", "name": f"Region {number}"},
+        }
+        for number, outline in enumerate(outlines, start=1)
+    ]
+    return Places("--regions", ".geojson", json.dumps({"type": "FeatureCollection", "features": features}))
 
 
-def write_places(run: Run, folder: Path) -> Path:
-    """Write :func:`places_of` into a folder under a name that says what is in it; written once, it is not written again.
+def write_places(places: Places, name: str, folder: Path) -> Path:
+    """Write places into a folder, under the name of the slide and of what is in them; once written, they are not written again.
 
     Raises
     ------
     MolfError
-        If it cannot be written there.
+        If they cannot be written there.
     """
     from molf_engine.files import atomic_path
 
-    text = places_of(run)
-    digest = hashlib.sha256(text.encode()).hexdigest()[:8]
-    path = folder / f"{run.slide_name}-{digest}-positions.csv"
+    digest = hashlib.sha256(places.text.encode()).hexdigest()[:8]
+    path = folder / f"{name}-{digest}{places.suffix}"
     if not path.is_file():
         with atomic_path(path) as beside:
-            beside.write_text(text, encoding="utf-8")
+            beside.write_text(places.text, encoding="utf-8")
     return path
 
 
@@ -155,5 +182,6 @@ def command_line(run: Run, guidance: float, folder: Path) -> str:
     MolfError
         If no command can make it again, or the file beside it cannot be written.
     """
-    places = write_places(run, folder) if needs_places(run) else None
-    return quoted(command_of(run, guidance, places))
+    places = places_of(run)
+    beside = None if places is None else (places.flag, write_places(places, run.slide_name, folder))
+    return quoted(command_of(run, guidance, beside))

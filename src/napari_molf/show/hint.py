@@ -11,6 +11,7 @@ from napari_molf.desk.background import Newest, sentence
 from napari_molf.desk.settings import HINT_SEEN
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from napari_molf.desk.desk import Desk
@@ -31,11 +32,14 @@ class FirstSteps(QFrame):
     ----------
     desk
         Whose viewer and settings.
+    draw
+        Draws the simulated slide where it is not drawn yet; slow.
     """
 
-    def __init__(self, desk: Desk, parent: QWidget | None = None) -> None:
+    def __init__(self, desk: Desk, draw: Callable[[], Path], parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._desk = desk
+        self._draw = draw
         self._drawer = Newest(self)
         self._drawer.done.connect(self._on_drawn)
         self._drawer.failed.connect(self._on_failed)
@@ -81,11 +85,9 @@ class FirstSteps(QFrame):
         self._drawer.stop()
 
     def _on_open(self) -> None:
-        from napari_molf._sample import demo_slide_path
-
         self.open_sample.setEnabled(False)
         self.open_sample.setText(DRAWING)
-        self._drawer.ask("sample", demo_slide_path)
+        self._drawer.ask("sample", self._draw)
 
     def _on_drawn(self, what: str, path: Path) -> None:
         self._at_rest()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 import subprocess
 import sys
@@ -20,7 +21,7 @@ from molf_engine.slides import open_slide, read_positions
 from napari_molf.core.run import Run, make_run, read_run
 from napari_molf.desk.desk import Desk
 from napari_molf.desk.presenter import Presenter
-from napari_molf.show.command import command_line, command_of, quoted, write_places
+from napari_molf.show.command import command_line, command_of, places_of, quoted, write_places
 from napari_molf.show.copy_button import CopyCommandButton
 from tests.napari_molf.conftest import Tiny
 
@@ -50,6 +51,7 @@ def test_the_command_of_a_whole_slide_makes_the_same_values(run: Run, tmp_path: 
 def test_the_command_of_a_region_at_another_guidance_and_scale_makes_the_same_values(
     tiny: Tiny, tmp_path: Path
 ) -> None:
+    pytest.importorskip("molf_engine.regions")
     bundle = Bundle.load(tiny.bundle)
     region = np.array([[0.0, 0.0], [400.0, 0.0], [400.0, 500.0], [0.0, 500.0]])
     with open_slide(tiny.slide, 2.05) as slide:
@@ -59,7 +61,8 @@ def test_the_command_of_a_region_at_another_guidance_and_scale_makes_the_same_va
     assert np.array_equal(read_prediction(tmp_path / "kept.h5ad").uns["molf"]["regions"]["0"], region)
     line = command_line(run, 1.5, tmp_path / "a folder")
     again = read_prediction(run_line(line, tmp_path))
-    assert again.n_obs == adata.n_obs and np.array_equal(again.X, adata.X)
+    assert list(again.obs_names) == list(adata.obs_names) and np.array_equal(again.X, adata.X)
+    assert np.array_equal(again.uns["molf"]["grid"]["shape"], adata.uns["molf"]["grid"]["shape"])
     assert again.uns["molf"]["cancer_code"] == "SIM_A" and again.uns["molf"]["um_per_pixel"] == 2.05
 
 
@@ -96,12 +99,24 @@ def test_features_made_elsewhere_are_named_as_what_is_missing(run: Run, tiny: Ti
         command_of(replace(run, bundle=Bundle.load(blind)), 2.0)
 
 
-def test_positions_are_written_once_as_the_engine_reads_them(run: Run, tmp_path: Path) -> None:
-    path = write_places(run, tmp_path / "places")
+def test_single_positions_are_written_once_as_the_engine_reads_them(run: Run, tmp_path: Path) -> None:
+    del run.scores.adata.uns["molf"]["grid"]
+    places = places_of(run)
+    path = write_places(places, "slide", tmp_path / "places")
     before = path.stat().st_mtime_ns
-    assert write_places(run, tmp_path / "places") == path and path.stat().st_mtime_ns == before
+    assert write_places(places, "slide", tmp_path / "places") == path and path.stat().st_mtime_ns == before
     centres, names = read_positions(path)
-    assert np.array_equal(centres, run.scores.adata.obsm["spatial"]) and names == tuple(run.scores.adata.obs_names)
+    assert places.flag == "--positions" and names == tuple(run.scores.adata.obs_names)
+    assert np.array_equal(centres, run.scores.adata.obsm["spatial"])
+
+
+def test_regions_are_written_as_closed_polygons(run: Run, tmp_path: Path) -> None:
+    outline = np.array([[0.0, 0.0], [400.5, 0.0], [400.5, 500.0]])
+    run.scores.adata.uns["molf"]["regions"] = {"0": outline}
+    words = shlex.split(command_line(run, 2.0, tmp_path))
+    collection = json.loads(Path(words[words.index("--regions") + 1]).read_text())
+    (feature,) = collection["features"]
+    assert feature["geometry"]["coordinates"] == [[*outline.tolist(), outline[0].tolist()]]
 
 
 @pytest.mark.parametrize("word", ["plain.svs", "with space", "it's", "$HOME", 'a"b', "*", "", "~", "&", "ü", "a\\b"])
