@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from qtpy.QtCore import QEvent, QModelIndex, QObject, QSignalBlocker, Qt, QTimer, Signal
-from qtpy.QtGui import QFocusEvent, QGuiApplication, QKeyEvent, QKeySequence
-from qtpy.QtWidgets import QCompleter, QHBoxLayout, QLabel, QLineEdit, QToolButton, QVBoxLayout, QWidget
+from qtpy.QtGui import QKeyEvent
+from qtpy.QtWidgets import QCompleter, QHBoxLayout, QLabel, QToolButton, QVBoxLayout, QWidget
 
 from napari_molf.core.scores import Score
 from napari_molf.core.variable import MEASURE
 from napari_molf.desk.settings import Settings
 from napari_molf.show.finding import Catalogue, Entry, Found
 from napari_molf.show.score_list import SCORE_ROLE, STAR, Heading, Row, RowDelegate, ScoreList
+from napari_molf.show.search_line import SearchLine
 from napari_molf.show.shelf import Shelf
 
 STAYED_MS = 1500
@@ -20,40 +21,6 @@ STAYED_MS = 1500
 WIDEST = 460
 NO_STAR = "☆"
 STAR_TIP = "Mark this score with a star, or take the star away. Scores with a star come first in the list."
-
-
-class _Line(QLineEdit):
-    """A line whose arrow keys step through what was found, with or without the list being open."""
-
-    step = Signal(int)
-    list_wanted = Signal()
-    pasted = Signal(str)
-
-    def keyPressEvent(self, event: QKeyEvent | None) -> None:
-        if event is None:
-            return
-        if event.key() in (Qt.Key.Key_Up, Qt.Key.Key_Down):
-            down = event.key() == Qt.Key.Key_Down
-            if down and (not self.text() or event.modifiers() & Qt.KeyboardModifier.AltModifier):
-                self.list_wanted.emit()
-            else:
-                self.step.emit(1 if down else -1)
-            return
-        clipboard = QGuiApplication.clipboard()
-        if event.matches(QKeySequence.StandardKey.Paste) and clipboard is not None and "\n" in clipboard.text().strip():
-            # Of several lines a line edit would make one, without their ends.
-            self.pasted.emit(clipboard.text())
-            return
-        super().keyPressEvent(event)
-
-    def focusInEvent(self, event: QFocusEvent | None) -> None:
-        super().focusInEvent(event)
-        # Typing replaces the name that is shown.  Later, since a click would put its cursor into the name first.
-        QTimer.singleShot(0, self.select_from_end)
-
-    def select_from_end(self) -> None:
-        """Select everything and leave the cursor at the start, so that the start of a long name is what is seen."""
-        self.setSelection(len(self.text()), -len(self.text()))
 
 
 class ScoreSearch(QWidget):
@@ -120,7 +87,7 @@ class ScoreSearch(QWidget):
         self.setFocusProxy(self._line)
 
     def _make_line(self) -> None:
-        self._line = _Line()
+        self._line = SearchLine()
         self._line.setPlaceholderText("search gene or Hallmark")
         self._line.setClearButtonEnabled(True)
         self._line.setAccessibleName("Gene or Hallmark to show")
