@@ -239,6 +239,10 @@ class ResultLayers:
 
     def _add_numbers(self, places: list[tuple[int, int, int]]) -> None:
         """Colour is not the only carrier: (row, column, expert counted from 1) as text, in the cells of the map itself."""
+        old = self.layer("numbers")
+        # The user may have deleted the map and left its numbers.
+        if old is not None:
+            self._viewer.layers.remove(old)
         if not places:
             return
         self._viewer.add_points(

@@ -86,8 +86,18 @@ def test_only_one_map_is_to_be_seen(layers: ResultLayers, run) -> None:
     assert [(role_of(layer), layer.visible) for layer in layers.all()] == [
         ("score", False),
         ("expert", False),
+        ("numbers", False),
         ("weight", True),
     ]
+    layers.show_only("expert")
+    assert {role_of(layer) for layer in layers.all() if layer.visible} == {"expert", "numbers"}
+
+
+def test_a_map_of_experts_that_the_user_deleted_comes_back_with_its_numbers_once(layers: ResultLayers, run) -> None:
+    layers.show_experts(run.scores.top_expert, 3, "experts")
+    layers._viewer.layers.remove(layers.layer("expert"))
+    layers.show_experts(run.scores.top_expert, 3, "experts")
+    assert [role_of(layer) for layer in layers.all()] == ["expert", "numbers"]
 
 
 def test_free_positions_become_points(model) -> None:
