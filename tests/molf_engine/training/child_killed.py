@@ -13,8 +13,7 @@ from pathlib import Path
 import torch
 
 from molf_engine.progress import Progress
-from molf_engine.training.run import train
-from tests.molf_engine.conftest import tiny_settings
+from tests.molf_engine.conftest import tiny_settings, train_tiny
 
 
 def die() -> None:
@@ -40,7 +39,7 @@ def main() -> None:
                 die()
 
         torch.save = half
-    train(tiny_settings(corpus), output, progress=watch)
+    train_tiny(tiny_settings(corpus), output, progress=watch)
 
 
 if __name__ == "__main__":

@@ -16,9 +16,8 @@ from molf_engine.errors import MolfError
 from molf_engine.progress import silent
 from molf_engine.training.devices import make_fabric
 from molf_engine.training.networks import train_networks
-from molf_engine.training.run import train
 
-from ..conftest import tiny_settings
+from ..conftest import tiny_settings, train_tiny
 from .child_steps import settings, slides
 
 ROOT = Path(__file__).parents[3]
@@ -46,7 +45,7 @@ def test_a_run_killed_at_several_points_ends_bit_for_bit_as_an_uninterrupted_one
         )
         assert child.returncode == -signal.SIGKILL, child.stderr
         assert not output.exists()
-    again = train(tiny_settings(corpus), output)
+    again = train_tiny(tiny_settings(corpus), output)
     assert again.weights_hash == tiny_bundle.weights_hash
     for name in ("curves.csv", "metrics.json", "genes.tsv"):
         assert (again.path / name).read_bytes() == (tiny_bundle.path / name).read_bytes(), name

@@ -136,7 +136,7 @@ def test_the_command_line_trains_in_two_processes(corpus: Path, tmp_path: Path) 
             sys.executable, "-m", "molf_engine", "train", tmp_path / "run.toml", "--data", corpus, "-o", tmp_path / "b",
             "--training.devices", "2", "--training.batch_slides", "2", *short,
         ],
-        env=environment(MOLF_CACHE_DIR=tmp_path / "cache"), capture_output=True, text=True, timeout=300, check=False,
+        env=environment(MOLF_CACHE_DIR=corpus.parent / "features"), capture_output=True, text=True, timeout=300, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("Validation sections: mean PCC") == 1

@@ -20,7 +20,7 @@ a { color: var(--accent); }
 code { font: .88em/1.4 ui-monospace, "SF Mono", Menlo, Consolas, "DejaVu Sans Mono", monospace; background: var(--band);
   padding: .1em .3em; border-radius: .25em; overflow-wrap: anywhere; }
 pre { background: var(--band); border: 1px solid var(--line); border-radius: .4rem; padding: .7rem .9rem; overflow-x: auto; }
-pre code { background: none; padding: 0; overflow-wrap: normal; }
+pre code { background: none; padding: 0; white-space: pre-wrap; overflow-wrap: anywhere; }
 nav { font-size: .92rem; border: 1px solid var(--line); border-radius: .5rem; padding: .8rem 1rem; margin: .5rem 0 1rem; }
 nav strong { display: block; margin-bottom: .3rem; }
 nav ol { list-style: none; margin: 0; padding: 0; }
