@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from napari_molf.desk.settings import CODES, FOLDED, MODEL, OPACITY, REGION, RELATIVE
+from napari_molf.desk.settings import CODES, FOLDED, MODEL, OPACITY, REGION, RELATIVE, SMOOTH
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -28,7 +28,7 @@ class Memory:
     form
         Model, cancer type, region.
     show_panel
-        Opacity, expression or relative.
+        Opacity, expression or relative, smooth or square.
     sections
         What folds, by name.
     preferences
@@ -58,6 +58,7 @@ class Memory:
         form.model.native.activated.connect(self._on_model_taken)
         show_panel.opacity_changed.connect(self._on_opacity)
         show_panel.relative_changed.connect(self._on_relative)
+        show_panel.display.smooth_changed.connect(self._on_smooth)
         for section in sections.values():
             section.heading.toggled.connect(self._on_folded)
 
@@ -87,6 +88,8 @@ class Memory:
             self._set_opacity(settings.get(OPACITY))
         if settings.get(RELATIVE):
             panel.relative.setChecked(True)
+        if settings.get(SMOOTH):
+            panel.display.smooth.setChecked(True)
         # Shapes are gone with their session.
         if settings.get(REGION) == "view":
             self._form.region.value = "view"
@@ -121,6 +124,9 @@ class Memory:
 
     def _on_relative(self, relative: bool) -> None:
         self._settings.set(RELATIVE, bool(relative))
+
+    def _on_smooth(self, smooth: bool) -> None:
+        self._settings.set(SMOOTH, bool(smooth))
 
     def _on_folded(self, unfolded: bool) -> None:
         self._settings.set(FOLDED, {section.heading.text(): section.folded for section in self._sections.values()})

@@ -104,6 +104,7 @@ class PredictWidget(QWidget):
         self.experts = ExpertPanel(self.desk)
         self.card = CardPanel()
         self.parts: tuple[Part, ...] = tuple(part(self.desk) for part in PARTS)
+        self._introduce()
         self._build()
         self._connect()
         self.memory = Memory(self.desk.settings, self.form, self.show_panel, self.sections, preferences())
@@ -157,6 +158,15 @@ class PredictWidget(QWidget):
         layout.addWidget(scroll, 1)
         layout.addWidget(self.card)
         put_in_tab_order(self.sections.values())
+
+    def _introduce(self) -> None:
+        """Let what one section keeps be used in another, without their knowing each other."""
+        for part in self.parts:
+            if isinstance(part, TakeAlongPart):
+                part.offer_scores("Favourites", self.show_panel.search.favourites)
+                for other in self.parts:
+                    if isinstance(other, Compare):
+                        part.offer_scores("Those under Compare", other.listed)
 
     def _connect(self) -> None:
         self.form.model_changed.connect(self._on_model)

@@ -14,6 +14,7 @@ from napari_molf.desk.part import Part
 
 if TYPE_CHECKING:
     from napari_molf.core.run import Run
+    from napari_molf.core.scores import Score
     from napari_molf.desk.desk import Desk
 
 
@@ -44,6 +45,10 @@ class Compare(Part):
         self.difference.minus_changed.connect(desk.presenter.set_minus)
         desk.presenter.shown.connect(self._on_shown)
         self.set_run(None)
+
+    def listed(self) -> list[Score]:
+        """The scores in the list, each once."""
+        return list(dict.fromkeys(wanted.score for wanted in self.scores.chosen.items))
 
     def set_run(self, run: Run | None) -> None:
         """Another prediction: one map again, and of the chosen scores those that it offers."""

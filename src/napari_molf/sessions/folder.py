@@ -69,7 +69,6 @@ def write_session(session: Session, folder: Path) -> Path:
             "current": session.current,
             "view": session.view.as_json() if session.view is not None else None,
             "shapes": [_shapes_json(entry) for entry in session.shapes],
-            "expert_names": session.expert_names,
         }
         (beside / FILE).write_text(json.dumps(said, indent=1, ensure_ascii=False), encoding="utf-8")
     return folder
@@ -95,7 +94,6 @@ def read_session(folder: Path) -> list[FullLayerData]:
         runs = [_read_run(folder, each) for each in said["results"]]
         shapes = tuple(_shapes_entry(each) for each in said["shapes"])
         view = ViewState.from_json(said["view"]) if said.get("view") else None
-        names = {str(key): [str(name) for name in value] for key, value in said.get("expert_names", {}).items()}
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise MolfError(
             f"{folder / FILE} is damaged: {error}. Open the results in its folder `results` one by one."
@@ -114,7 +112,6 @@ def read_session(folder: Path) -> list[FullLayerData]:
         shapes,
         said.get("current"),
         view,
-        names,
         tuple(missing),
     )
     return layers_of(session, found)
@@ -218,8 +215,7 @@ def _slide_entry(said: Mapping[str, Any]) -> SlideEntry:
 
 
 def _shapes_json(entry: ShapesEntry) -> dict[str, Any]:
-    said = asdict(replace(entry, vertices=(), metadata={}))
-    del said["metadata"]
+    said = asdict(replace(entry, vertices=()))
     return {**said, "vertices": [np.asarray(each).tolist() for each in entry.vertices]}
 
 
@@ -229,16 +225,27 @@ def _shapes_entry(said: Mapping[str, Any]) -> ShapesEntry:
     if len(kinds) != len(vertices) or any(v.ndim != 2 or v.shape[1] != 2 for v in vertices):
         raise ValueError(f"the shapes of {said['name']} are not lists of positions")
     features = {str(key): list(column) for key, column in said["features"].items()}
+    widths = tuple(float(width) for width in said["edge_widths"])
+    edges, faces = (_colours(said[key], said["name"]) for key in ("edge_colours", "face_colours"))
+    if any(len(column) != len(kinds) for column in (widths, edges, faces, *features.values())):
+        raise ValueError(f"{said['name']} has another number of shapes than of their colours or names")
     return ShapesEntry(
         str(said["name"]),
         kinds,
         vertices,
         features,
-        float(said["edge_width"]),
-        tuple(float(v) for v in said["edge_colour"]),
-        tuple(float(v) for v in said["face_colour"]),
+        widths,
+        edges,
+        faces,
         str(said["unit"]),
     )
+
+
+def _colours(said: Any, name: str) -> tuple[tuple[float, ...], ...]:
+    colours = tuple(tuple(float(v) for v in colour) for colour in said)
+    if any(len(colour) != 4 for colour in colours):
+        raise ValueError(f"a colour of {name} is not four numbers")
+    return colours
 
 
 def _plain_name(name: str) -> str:

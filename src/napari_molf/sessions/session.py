@@ -62,8 +62,8 @@ class ShapesEntry:
         (N, 2) of each shape, (y, x) in world units.
     features
         Columns of its table, a value for each shape.
-    edge_width, edge_colour, face_colour
-        How it is drawn; colours as RGBA, 0 to 1.
+    edge_widths, edge_colours, face_colours
+        How each shape is drawn; widths in world units, colours as RGBA, 0 to 1.
     unit
         World unit.
     """
@@ -72,11 +72,10 @@ class ShapesEntry:
     kinds: tuple[str, ...]
     vertices: tuple[np.ndarray, ...]
     features: dict[str, list[Any]] = field(default_factory=dict)
-    edge_width: float = 1.0
-    edge_colour: tuple[float, ...] = (0.0, 0.45, 0.7, 1.0)
-    face_colour: tuple[float, ...] = (0.0, 0.45, 0.7, 0.13)
+    edge_widths: tuple[float, ...] = ()
+    edge_colours: tuple[tuple[float, ...], ...] = ()
+    face_colours: tuple[tuple[float, ...], ...] = ()
     unit: str = "um"
-    metadata: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -95,8 +94,6 @@ class Session:
         Id of the prediction whose scores are offered.
     view
         What of it is shown; none without a prediction.
-    expert_names
-        Names that the user gave to experts, by weights hash.
     missing
         Slides that were not found when the session was opened.
     """
@@ -106,7 +103,6 @@ class Session:
     shapes: tuple[ShapesEntry, ...]
     current: str | None = None
     view: ViewState | None = None
-    expert_names: dict[str, list[str]] = field(default_factory=dict)
     missing: tuple[str, ...] = ()
 
 
@@ -143,9 +139,9 @@ def _shapes_entry(layer: Any) -> ShapesEntry:
         tuple(str(kind) for kind in layer.shape_type),
         tuple(world),
         {str(column): [_plain(value) for value in table[column]] for column in table.columns},
-        float(np.median(layer.edge_width)) if len(layer.data) else 1.0,
-        _colour(layer.edge_color, (0.0, 0.45, 0.7, 1.0)),
-        _colour(layer.face_color, (0.0, 0.45, 0.7, 0.13)),
+        tuple(float(width) for width in np.atleast_1d(layer.edge_width)),
+        _colours(layer.edge_color),
+        _colours(layer.face_color),
         str(layer.units[-1]),
     )
 
@@ -154,9 +150,8 @@ def _plain(value: Any) -> Any:
     return value.item() if isinstance(value, np.generic) else value
 
 
-def _colour(colours: Any, default: tuple[float, ...]) -> tuple[float, ...]:
-    colours = np.atleast_2d(np.asarray(colours, float))
-    return tuple(float(v) for v in colours[0]) if colours.size else default
+def _colours(colours: Any) -> tuple[tuple[float, ...], ...]:
+    return tuple(tuple(float(v) for v in colour) for colour in np.asarray(colours, float).reshape(-1, 4))
 
 
 def layers_of(session: Session, slides: Sequence[tuple[SlideEntry, Slide]]) -> list[FullLayerData]:
@@ -219,17 +214,17 @@ def _shapes_data(entry: ShapesEntry) -> FullLayerData:
     arguments = {
         "name": entry.name,
         "ndim": 2,
-        "shape_type": list(entry.kinds),
-        "edge_width": entry.edge_width,
-        "edge_color": np.asarray(entry.edge_colour),
-        "face_color": np.asarray(entry.face_colour),
         "features": pd.DataFrame(entry.features) if entry.features else None,
         "units": (entry.unit, entry.unit),
         "axis_labels": ("y", "x"),
-        "metadata": dict(entry.metadata),
     }
-    if not entry.kinds:
-        del arguments["shape_type"]
+    if entry.kinds:
+        arguments |= {
+            "shape_type": list(entry.kinds),
+            "edge_width": list(entry.edge_widths),
+            "edge_color": np.asarray(entry.edge_colours),
+            "face_color": np.asarray(entry.face_colours),
+        }
     return list(entry.vertices), arguments, "shapes"
 
 

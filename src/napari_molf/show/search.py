@@ -202,6 +202,10 @@ class ScoreSearch(QWidget):
             self._stayed.start()
             self.score_chosen.emit(score)
 
+    def favourites(self) -> list[Score]:
+        """Scores with a star that this prediction offers, the latest first."""
+        return [found.entry.score for found in self._catalogue.of_keys(self.shelf.favourites)]
+
     def toggle_favourite(self) -> None:
         """Give the score that is shown a star, or take it."""
         if self._current is not None:

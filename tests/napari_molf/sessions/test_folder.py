@@ -50,11 +50,12 @@ def saved(tiny: Tiny, project: Path) -> Path:
         [np.array([[0.0, 0], [0, 9], [9, 9]]), np.array([[1.0, 1], [1, 5], [4, 5], [4, 1]])],
         shape_type=["polygon", "ellipse"],
         features={"name": ["nest", "stroma"], "number": [1, 2]},
+        face_color=["red", "blue"],
         name="Regions",
         units=("um", "um"),
     )
     run = replace(read_run(tiny.result), id="the-run", slide_path=project / "slide.tif")
-    session = Session(slides_of(viewer), (run,), shapes_of(viewer), "the-run", VIEW, {"1" * 64: ["lymphoid", "E2"]})
+    session = Session(slides_of(viewer), (run,), shapes_of(viewer), "the-run", VIEW)
     return write_session(session, project / "mine")
 
 
@@ -70,7 +71,7 @@ def test_everything_comes_back(saved: Path, project: Path) -> None:
     assert np.allclose(shapes.data[0], [[0, 0], [0, 9], [9, 9]])
     session = session_in(shapes)
     assert session.view == VIEW and session.current == "the-run" and not session.missing
-    assert session.expert_names == {"1" * 64: ["lymphoid", "E2"]}
+    assert np.allclose(shapes.face_color[:, :3], [[1, 0, 0], [0, 0, 1]])
 
 
 def test_a_project_that_was_moved_as_a_whole_finds_its_slide(saved: Path, project: Path, tmp_path: Path) -> None:

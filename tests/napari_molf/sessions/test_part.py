@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from qtpy.QtCore import Qt
 
+from molf_engine.bundle.expert_names import names_file
 from napari_molf._reader import read_result
 from napari_molf._widget import PredictWidget
 from napari_molf.core.layers import role_of
@@ -48,6 +49,7 @@ def test_what_was_on_the_screen_is_there_again(
     layer.contrast_limits = (layer.contrast_limits[0], layer.contrast_limits[0] + 0.5)
     viewer.scene.camera.zoom *= 2
     viewer.add_shapes([np.array([[0.0, 0], [0, 99], [99, 99]])], shape_type="polygon", name="nest", units=("um", "um"))
+    dock.presenter.name_experts({0: "lymphoid aggregate"})
     before, values = view_of(viewer, dock.presenter), dock.presenter.values.copy()
 
     folder = tmp_path / "kept.molf"
@@ -55,6 +57,8 @@ def test_what_was_on_the_screen_is_there_again(
     qtbot.mouseClick(session.save, Qt.MouseButton.LeftButton)
     qtbot.waitUntil(lambda: session.text == f"Saved {folder}")
     viewer.layers.clear()
+    # As on another machine, where nobody has named anything.
+    names_file(dock.presenter.run.weights_hash).unlink()
     monkeypatch.setattr("napari_molf.sessions.part.QFileDialog.getExistingDirectory", lambda *_: str(folder))
     with qtbot.waitSignal(dock.presenter.shown, check_params_cb=lambda view, _: view.score == before.score):
         qtbot.mouseClick(session.open, Qt.MouseButton.LeftButton)
@@ -66,6 +70,7 @@ def test_what_was_on_the_screen_is_there_again(
     assert np.allclose(after.centre, before.centre) and np.allclose(dock.presenter.values, values)
     assert dock.show_panel.relative.isChecked() and dock.show_panel.guidance.value == before.guidance
     assert [layer.name for layer in viewer.layers][-1] == "nest"
+    assert dock.presenter.run.expert_names[0] == "lymphoid aggregate"
     (score,) = [layer for layer in viewer.layers if role_of(layer) == "score"]
     assert np.allclose(limits_of(score), before.limits) and score.visible
 
