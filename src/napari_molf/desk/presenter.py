@@ -74,7 +74,7 @@ class Presenter(QObject):
         super().__init__(parent)
         self._viewer = viewer
         self._runs: dict[str, tuple[Run, ResultLayers]] = {}
-        self._decoded: dict[str, Decoded] = {}
+        self._decoded: Decoded | None = None
         self._current: str | None = None
         self.score: Score | None = None
         self.guidance = 1.0
@@ -143,7 +143,6 @@ class Presenter(QObject):
         if run.id == self._current:
             self._current = None
         self._runs[run.id] = (run, layers)
-        self._decoded[run.id] = Decoded(run.scores)
         self.switch_to(run.id)
 
     def _replace(self, run: Run) -> None:
@@ -179,6 +178,8 @@ class Presenter(QObject):
             self._current, self.values, self.view = run_id, None, None
             self.minus, self.beside = None, ()
             run = self._runs[run_id][0]
+            # One run's at a time: what is remembered of the others would only fill the memory.
+            self._decoded = Decoded(run.scores)
             if self.score is not None and not _offers(run, self.score):
                 self.score = None
             self.guidance = run.guidance
@@ -256,14 +257,14 @@ class Presenter(QObject):
 
     def _ask(self, *, fit: bool, limits: tuple[float, float] | None = None) -> None:
         run, score = self.run, self.score
-        if run is None or score is None:
+        decoded = self._decoded
+        if run is None or score is None or decoded is None:
             return
         # A fit that is still waiting must not be lost to a later value of the slider.
         fit = fit or (self._decoder.busy and self._fit_pending)
         self._fit_pending = fit
         minus = None if self.minus is None else self.minus.of(score)
         view = View(run.id, score, self.guidance, self.relative, fit, minus, self.beside)
-        decoded = self._decoded[run.id]
 
         def decode() -> _Answer:
             values, fitted = decoded.show(view)
