@@ -154,7 +154,6 @@ class Presenter(QObject):
                 layers.remove()
             if not layers.all():
                 del self._runs[known.id]
-                self._decoded.pop(known.id, None)
 
     def runs_on_show(self) -> tuple[Run, ...]:
         """Every run that still has a layer, in the order in which they came."""
