@@ -86,6 +86,11 @@ class ResultLayers:
         """Where the patches are."""
         return self._patches
 
+    @property
+    def drawn(self) -> bool:
+        """Whether anything was ever drawn."""
+        return bool(self._values)
+
     def layer(self, role: Role) -> Layer | None:
         """The layer that shows ``role``, if the user has not deleted it."""
         for layer in self._viewer.layers:

@@ -152,7 +152,8 @@ class Presenter(QObject):
                 continue
             if known.asks_the_same_as(run):
                 layers.remove()
-            if not layers.all():
+            # One that is still being decoded has no layer either.
+            if layers.drawn and not layers.all():
                 del self._runs[known.id]
 
     def runs_on_show(self) -> tuple[Run, ...]:

@@ -144,6 +144,7 @@ class ExpertKey(QListWidget):
         self.setEditTriggers(QAbstractItemView.EditTrigger.DoubleClicked | QAbstractItemView.EditTrigger.EditKeyPressed)
         self.setMouseTracking(True)
         self.setAccessibleName("Experts: number, name, share of the patches that each decides")
+        self.setToolTip("Click or Enter: map of that expert. Double click or F2: give it a name.")
         self.itemClicked.connect(self._on_chosen)
         self.itemActivated.connect(self._on_chosen)
 

@@ -80,11 +80,11 @@ class ExpertPanel(QWidget):
             "expert": self.top, "weight": self.weight, "load": self.load, "entropy": self.entropy,
         }  # fmt: skip
         self.key = ExpertKey()
-        self.gallery = QPushButton("&Gallery…")
+        self.gallery = QPushButton("Galler&y…")
         self.gallery.setToolTip(
             "The patches that each expert is surest of, and the genes and Hallmarks that are predicted higher where it decides."
         )
-        self.names = QPushButton("Na&mes")
+        self.names = QPushButton("Nam&es")
         self.names.setToolTip("Give the experts names of your own, and exchange them with colleagues.")
         self._menu = QMenu(self)
         self._rename = self._menu.addAction("&Rename the chosen expert (F2)", self._on_rename)

@@ -54,6 +54,7 @@ class Controls(QWidget):
         """What was found beside the slide."""
         self.found = QPushButton()
         self.found.setAccessibleName("Open the measured spots that lie beside this slide")
+        self.found.setToolTip("Show them over the slide.")
         self.choose = QToolButton()
         self.choose.setText("Open &measured spots…")
         self.choose.setToolTip("Open what was measured on this slide.")

@@ -38,6 +38,9 @@ class RegionList(QTableWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(0, 4, parent)
         self.setAccessibleName("Regions of this slide")
+        self.setToolTip(
+            "Double click or F2: another name or class. Selected regions are those that the buttons below act on."
+        )
         self.setHorizontalHeaderLabels(["Name", "Class", "Patches", "mm²"])
         self.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
         self.setTabKeyNavigation(False)

@@ -33,11 +33,11 @@ class DisplayControls(QWidget):
         super().__init__(parent)
         self._values: np.ndarray | None = None
         self._speak_soon = qthrottled(self._speak, timeout=INTERVAL_MS)
-        self.smooth = QCheckBox("s&mooth")
+        self.smooth = QCheckBox("smoot&h")
         self.smooth.setToolTip(
             "Draw a surface through the patch centres instead of squares. It adds no detail: a value per patch is all there is."
         )
-        self.only = QCheckBox("&only patches")
+        self.only = QCheckBox("on&ly patches")
         self.only.setToolTip(
             "Show the patches above or below a threshold; where the others are, the tissue is to be seen."
         )

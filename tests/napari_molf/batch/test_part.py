@@ -3,32 +3,39 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from qtpy.QtCore import Qt
 
-from molf_engine.prediction import read_prediction
+from molf_engine.prediction import read_prediction, write_prediction
 from napari_molf._reader import read_slide
 from napari_molf._widget import PredictWidget
 from napari_molf.batch.part import QueuePart
 from napari_molf.batch.queue import State
 from napari_molf.core.layers import run_of
+from napari_molf.core.request import Request
 from tests.napari_molf.conftest import Tiny
 from tests.napari_molf.fakes import ScriptedJob
 
 
 class Jobs:
-    """Every prediction that was started, in order."""
+    """Every prediction that was started, in order; each is of the slide that was asked for."""
 
-    def __init__(self, tiny: Tiny) -> None:
+    def __init__(self, tiny: Tiny, folder: Path) -> None:
         self._tiny = tiny
+        self._folder = folder
         self.started: list[ScriptedJob] = []
         self.requests: list[object] = []
 
-    def start(self, request: object) -> ScriptedJob:
+    def start(self, request: Request) -> ScriptedJob:
+        adata = read_prediction(self._tiny.result)
+        adata.uns["molf"]["slide"]["path"] = str(request.slide)
+        result = self._folder / f"{request.slide.stem}.h5ad"
+        write_prediction(adata, result, overwrite=True)
         job = ScriptedJob()
-        job.tell(self._tiny)
+        job.tell(replace(self._tiny, result=result))
         self.started.append(job)
         self.requests.append(request)
         return job
@@ -54,8 +61,8 @@ def queue(dock: PredictWidget) -> QueuePart:
 
 
 @pytest.fixture
-def jobs(dock: PredictWidget, tiny: Tiny) -> Jobs:
-    jobs = Jobs(tiny)
+def jobs(dock: PredictWidget, tiny: Tiny, tmp_path: Path) -> Jobs:
+    jobs = Jobs(tiny, tmp_path)
     dock.live.runner._start = jobs.start
     return jobs
 

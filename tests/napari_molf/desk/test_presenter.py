@@ -274,6 +274,7 @@ def test_what_is_wanted_beside_the_map_comes_with_it(qtbot, model, presenter, sh
 
 def test_a_new_name_of_an_expert_is_known_to_every_run_of_its_model_and_to_no_other(presenter) -> None:
     first, second, other = fake_run(), fake_run(), fake_run()
+    second.scores.adata.uns["molf"]["cancer_code"] = "IDC"
     other.scores.adata.uns["molf"]["weights_hash"] = "2" * 64
     for run in (first, second, other):
         presenter.add_run(run, None)

@@ -139,7 +139,9 @@ def test_a_name_typed_in_the_key_is_in_the_legend_the_layer_name_and_the_read_ou
 
 def test_a_name_is_there_again_with_the_next_prediction_of_that_model(desk: Desk, panel: ExpertPanel, run: Run) -> None:
     panel.rename(0, "stroma")
-    desk.presenter.add_run(fake_run(), None)
+    other = fake_run()
+    other.scores.adata.uns["molf"]["cancer_code"] = "IDC"
+    desk.presenter.add_run(other, None)
     assert panel.key.item(0).text() == "stroma"
     panel.rename(0, "")
     assert panel.key.item(0).text() == "E1" and run.expert_names[0] == "E1"

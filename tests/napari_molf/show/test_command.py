@@ -44,7 +44,8 @@ def run(tiny: Tiny) -> Run:
 
 def test_the_command_of_a_whole_slide_makes_the_same_values(run: Run, tmp_path: Path) -> None:
     again = read_prediction(run_line(command_line(run, run.guidance, tmp_path), tmp_path))
-    assert np.array_equal(again.X, run.scores.adata.X)
+    # Another process may add in another order.
+    assert np.allclose(again.X, run.scores.adata.X, atol=1e-5)
     assert list(again.obs_names) == list(run.scores.adata.obs_names)
 
 
@@ -61,7 +62,9 @@ def test_the_command_of_a_region_at_another_guidance_and_scale_makes_the_same_va
     assert np.array_equal(read_prediction(tmp_path / "kept.h5ad").uns["molf"]["regions"]["0"], region)
     line = command_line(run, 1.5, tmp_path / "a folder")
     again = read_prediction(run_line(line, tmp_path))
-    assert list(again.obs_names) == list(adata.obs_names) and np.array_equal(again.X, adata.X)
+    assert list(again.obs_names) == list(adata.obs_names)
+    # Another process may add in another order.
+    assert np.allclose(again.X, adata.X, atol=1e-5)
     assert np.array_equal(again.uns["molf"]["grid"]["shape"], adata.uns["molf"]["grid"]["shape"])
     assert again.uns["molf"]["cancer_code"] == "SIM_A" and again.uns["molf"]["um_per_pixel"] == 2.05
 

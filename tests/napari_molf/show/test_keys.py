@@ -79,9 +79,9 @@ def test_letters_typed_into_the_dock_are_letters(qtbot, viewer, dock: PredictWid
 
 def test_keys_go_with_the_dock(qtbot, viewer, dock: PredictWidget) -> None:
     assert dock.keys.bound == tuple(shortcut.key for shortcut in SHORTCUTS)
-    before = len(viewer.keymap)
+    assert len(viewer.keymap) >= len(SHORTCUTS)
     viewer.window.remove_dock_widget(dock)
-    assert len(viewer.keymap) == before - len(SHORTCUTS)
+    assert not viewer.keymap
     press(qtbot, viewer, Qt.Key.Key_N)  # nobody listens any more
 
 
