@@ -36,6 +36,8 @@ VENV = ROOT / ".venv"
 STAMP = VENV / "molf-installed.json"
 CONSTRAINTS = ROOT / "constraints.txt"
 SCREENSHOT = "molf-demo.png"
+MOST_TEST_PROCESSES = 4
+"""Each holds a napari window and a model: 2 GB."""
 
 # What an editable install depends on: requirements, versions, and the manifest that the build copies into the package.
 INSTALL_INPUTS = ("pyproject.toml", "constraints.txt", "hatch_build.py", "napari.yaml")
@@ -305,8 +307,14 @@ def demo(python: Path, display: bool) -> int:
 
 
 def test(python: Path, arguments: Sequence[str]) -> int:
-    """Run pytest; where there is no display, its plug-in pytest-xvfb starts a virtual one."""
-    return subprocess.call([str(python), "-m", "pytest", *arguments], cwd=ROOT)
+    """Run pytest; where there is no display, its plug-in pytest-xvfb starts a virtual one.
+
+    All of the tests run in several processes of one thread each; what is asked for by name, in one.
+    """
+    processes = min(MOST_TEST_PROCESSES, os.cpu_count() or 1)
+    apart = [] if arguments or processes < 2 else ["-n", str(processes), "--dist", "loadfile"]
+    threads = {"OMP_NUM_THREADS": "1"} if apart else {}
+    return subprocess.call([str(python), "-m", "pytest", *apart, *arguments], cwd=ROOT, env={**threads, **os.environ})
 
 
 @contextlib.contextmanager

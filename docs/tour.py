@@ -124,11 +124,9 @@ class Tour:
         self.rest()
 
     def part(self, title: str) -> Any:
-        """A section of the dock, unfolded; the other optional ones are folded."""
+        """A section of the dock, unfolded; the others but Show are folded."""
         for name, section in self.dock.sections.items():
-            if name not in ("predict", "show", "experts"):
-                section.fold(name != title)
-        self.dock.sections["predict"].fold(True)
+            section.fold(name not in (title, "show"))
         self.rest(0.2)
         content = self.dock.sections[title].content
         self.see(content)
@@ -304,7 +302,7 @@ def measured(tour: Tour) -> None:
     tour.picture("measured")
     tour.click(part.controls.swap)
     tour.click(part.controls.swap)
-    part.controls.radios["predicted"].click()
+    tour.viewer.layers.remove(part.spots.layer)
     tour.dock.desk.close_panels()
     tour.rest()
 
@@ -378,8 +376,8 @@ def regions(tour: Tour) -> None:
     pixels = 1 / run.patches.pixel_size
     features = []
     for name, kind, centre, radius, colour in (
-        ("nest", "Tumor", (0.62, 0.62), 0.15, (200, 0, 0)),
-        ("edge", "Stroma", (0.30, 0.55), 0.12, (0, 90, 200)),
+        ("nest", "Tumor", (0.62, 0.66), 0.2, (200, 0, 0)),
+        ("fat", "Adipose", (0.62, 0.12), 0.16, (0, 90, 200)),
     ):
         angle = np.linspace(0, 2 * np.pi, 40)
         y, x = low + (high - low) * centre
@@ -392,6 +390,7 @@ def regions(tour: Tour) -> None:
     drawn.write_text(json.dumps({"type": "FeatureCollection", "features": features}))
     with tour.answering("getOpenFileName", (str(drawn), "")):
         tour.click(part.import_button)
+    tour.dock.show_panel.relative.click()
     tour.wait("regions", lambda: len(part.rows.regions) == 2 and bool(part.rows.run_id))
     tour.picture("regions")
     tour.click(part.table_button)
@@ -400,8 +399,8 @@ def regions(tour: Tour) -> None:
     tour.dock.desk.close_panels()
     tour.click(part.compare_button)
     panel: Any = tour.dock.desk.panel("Regions: compare")
-    panel.a.setCurrentText("nest")
-    panel.b.setCurrentText("edge")
+    panel.a.setCurrentText("fat")
+    panel.b.setCurrentText("the rest of the tissue")
     tour.click(panel.run_button)
     tour.wait("a comparison", lambda: panel.volcano.picture is not None)
     tour.picture("regions-compare")

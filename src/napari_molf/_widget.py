@@ -167,6 +167,8 @@ class PredictWidget(QWidget):
                 for other in self.parts:
                     if isinstance(other, Compare):
                         part.offer_scores("Those under Compare", other.listed)
+                    elif isinstance(other, RegionsPart):
+                        part.offer_regions(other.summariser)
 
     def _connect(self) -> None:
         self.form.model_changed.connect(self._on_model)
@@ -185,6 +187,7 @@ class PredictWidget(QWidget):
         self.live.ended.connect(self.desk.prediction_ended)
         self.presenter.run_changed.connect(self._on_run)
         self.presenter.run_changed.connect(self.readout.clear_reading)
+        self.presenter.shown.connect(self.readout.read_again)
         self.presenter.shown.connect(self._on_shown)
         self.presenter.failed.connect(self.row.say)
         self.show_panel.score_chosen.connect(self.presenter.show)

@@ -47,7 +47,7 @@ class MeasuredPart(Part):
         self._form_slide: Path | None = None
         self._opened: dict[Path, Opened] = {}
         self._drawn: object = None
-        self._routing = False
+        self._elsewhere = False
         self._watched: Any = None
         self.controls = Controls(self, KEY)
         self.spots = SpotLayer(desk.viewer)
@@ -73,7 +73,7 @@ class MeasuredPart(Part):
         self.comparison.agreed.connect(self._on_agreed)
         self.desk.chosen.connect(self._on_chosen)
         presenter.shown.connect(self._on_shown)
-        presenter.routing_changed.connect(self._on_routing)
+        presenter.looked_at.connect(self._on_looked_at)
         self.desk.viewer.bind_key(KEY, self._on_key, overwrite=True)
 
     # -- which slide, which run ------------------------------------------------------------------------------
@@ -261,8 +261,8 @@ class MeasuredPart(Part):
             self.spots.set_limits(self._limits())
         self._apply_shown()
 
-    def _on_routing(self, kind: str | None) -> None:
-        self._routing = kind is not None
+    def _on_looked_at(self, role: str) -> None:
+        self._elsewhere = role != "score"
         self._apply_shown()
 
     def _on_key(self, viewer: object) -> None:
@@ -276,8 +276,8 @@ class MeasuredPart(Part):
         # Blinking compares colours: both are then mixed with the tissue alike.
         self.spots.set_opacity(1.0 if score is None or not alone else score.opacity)
         self.spots.show_key(self.comparison.measured is not None and (alone or not self.controls.same.isChecked()))
-        # While the experts are on the map, the score stays hidden whatever is chosen here.
-        if score is not None and self.comparison.on is not None and not self._routing:
+        # While another map stands in its place, the score stays hidden whatever is chosen here.
+        if score is not None and self.comparison.on is not None and not self._elsewhere:
             score.visible = not alone
 
     # -- what is said ----------------------------------------------------------------------------------------

@@ -18,9 +18,14 @@ from napari_molf.regions.compare_panel import ComparePanel
 from napari_molf.regions.files import Imported, read_regions, write_regions
 from napari_molf.regions.region_list import RegionList
 from napari_molf.regions.rows import Rows, make_rows
+from napari_molf.regions.summaries import summary_frame
 from napari_molf.regions.summary_panel import SummaryPanel
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import pandas as pd
+
     from molf_engine.regions import Region
     from napari_molf.core.run import Run
     from napari_molf.desk.desk import Desk
@@ -135,6 +140,13 @@ class RegionsPart(Part):
     def layers(self) -> list[Any]:
         """The layers of its regions."""
         return drawing.region_layers(self.desk.viewer, self._path)
+
+    def summariser(self) -> Callable[[], pd.DataFrame] | None:
+        """What summarises the regions for the score on show, in another thread; none without regions or a prediction of them."""
+        presenter, run = self.desk.presenter, self.run
+        if run is None or presenter.score is None or not self.rows.regions or self.rows.run_id != run.id:
+            return None
+        return partial(summary_frame, run, self.rows, presenter.score, presenter.guidance, presenter.relative)
 
     def set_run(self, run: Run | None) -> None:
         """List the regions of the slide of another prediction."""

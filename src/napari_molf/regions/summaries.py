@@ -12,6 +12,8 @@ from napari_molf.regions.rows import REST, Rows
 from napari_molf.regions.text import Cell, Table, provenance
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from molf_engine.regions.summary import Summary
     from napari_molf.core.run import Run
 
@@ -34,8 +36,9 @@ class RegionSummary:
 
     def brief(self) -> Table:
         """One row a region: all of the score on show, the means of the others, the experts."""
-        first, *others = self.scores
-        headers = ["region", "class", "patches", "mm2", *(f"{first.name} {s}" for s in _STATISTICS)]
+        others = self.scores[1:]
+        # Whose they are is said above the table: with its long name in every column, one would see two of them.
+        headers = ["region", "class", "patches", "mm2", *_STATISTICS]
         headers += [f"{score.name} mean" for score in others]
         headers += [f"share of {name}" for name in self.experts]
         rows = [
@@ -65,6 +68,14 @@ class RegionSummary:
     def _four(self, row: int, place: int) -> tuple[float, ...]:
         s = self.summary
         return tuple(float(table[row, place]) for table in (s.mean, s.median, s.lower, s.upper))
+
+
+def summary_frame(run: Run, rows: Rows, score: Score, guidance: float, relative: bool) -> pd.DataFrame:
+    """:func:`summarise` as a table with a row for each region; for another thread than the window's."""
+    import pandas as pd
+
+    table = summarise(run, rows, score, guidance, relative).brief()
+    return pd.DataFrame(table.rows, columns=list(table.headers)).set_index("region")
 
 
 def summarise(run: Run, rows: Rows, score: Score, guidance: float, relative: bool) -> RegionSummary:

@@ -64,19 +64,27 @@ class Readout(QLabel):
         self.setAccessibleName("Score under the pointer")
         # Room for three lines, so that the dock does not jump while the pointer moves.
         self.setMinimumHeight(self.fontMetrics().lineSpacing() * 3 + 6)
+        self._at: tuple[float, ...] | None = None
         viewer.mouse_move_callbacks.append(self.on_move)
 
     def on_move(self, viewer: ViewerModel, event: object) -> None:
         """Read the map at the pointer."""
+        self._at = tuple(viewer.cursor.position)
+        self.read_again()
+
+    def read_again(self, *_: object) -> None:
+        """Read the map where the pointer was last: its values have changed."""
         run, layers = self._presenter.run, self._presenter.layers
-        score, values = self._presenter.score, self._presenter.values
-        if run is None or layers is None or score is None or values is None:
+        # The score of the values: another one may have been asked for, and not be decoded yet.
+        view, values = self._presenter.view, self._presenter.values
+        if self._at is None or run is None or layers is None or view is None or values is None:
             return
-        at = position_on_slide(layers, run, tuple(viewer.cursor.position))
-        self.setText(IDLE if at is None else describe(run, score, values, at, self._presenter.view))
+        at = position_on_slide(layers, run, self._at)
+        self.setText(IDLE if at is None else describe(run, view.score, values, at, view))
 
     def clear_reading(self, *_: object) -> None:
-        """Forget what was read: another map is shown now."""
+        """Forget what was read: the map of another prediction is shown now."""
+        self._at = None
         self.setText(IDLE)
 
     def stop(self) -> None:

@@ -32,12 +32,15 @@ from napari_molf.take_along.slide_row import SlideRow
 from napari_molf.take_along.work import Order, picture, write
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from molf_engine.export.figure import Look
     from napari_molf.core.layers import Role
     from napari_molf.core.run import Run
     from napari_molf.desk.desk import Desk
 
 AskScores = Callable[[], Sequence[Score]]
+AskRegions = Callable[[], "Callable[[], pd.DataFrame] | None"]
 
 _SHOWN, _HALLMARKS, _TYPED = "The one on show", "All Hallmarks", "These:"
 
@@ -57,6 +60,7 @@ class TakeAlongPart(Part):
         super().__init__(desk, parent)
         self._last_folder: Path | None = None
         self._lists: dict[str, AskScores] = {}
+        self._regions: AskRegions = _no_regions
         self.exporter = Exporter(self)
         self.formats = QComboBox()
         self.purpose = QLabel()
@@ -155,6 +159,16 @@ class TakeAlongPart(Part):
             self.which.insertItem(self.which.count() - 1, name)
         self._lists[name] = ask
 
+    def offer_regions(self, ask: AskRegions) -> None:
+        """Let reports hold a summary of the regions that another section keeps.
+
+        Parameters
+        ----------
+        ask
+            Says how they are summarised, when a report is written; none: there are no regions.
+        """
+        self._regions = ask
+
     def set_run(self, run: Run | None) -> None:
         """Offer to take another prediction along."""
         super().set_run(run)
@@ -205,7 +219,8 @@ class TakeAlongPart(Part):
         if chosen.takes != "many" or which == _SHOWN:
             # The map of the top experts is in every format; a score goes with it.
             visible = on_show.visible or (named(on_show.score) if on_show.score is not None else None)
-            return Order(on_show, path, chosen, () if visible is None else (visible,), look=self._look(on_show))
+            scores = () if visible is None else (visible,)
+            return Order(on_show, path, chosen, scores, look=self._look(on_show), regions=self._regions())
         if which == _TYPED:
             return Order(on_show, path, chosen, names=self.typed.text().split(","))
         if which == _HALLMARKS:
@@ -264,3 +279,7 @@ def _labelled(text: str, widget: QWidget) -> QWidget:
     line.addWidget(label)
     line.addWidget(widget, 1)
     return row
+
+
+def _no_regions() -> None:
+    return None

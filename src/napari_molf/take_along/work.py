@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,6 +11,8 @@ from molf_engine.errors import MolfError
 from napari_molf.take_along.choice import OnShow
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from molf_engine.export import Format, ScoreName
     from molf_engine.export.figure import Look
     from molf_engine.progress import ProgressCallback
@@ -35,6 +37,8 @@ class Order:
         Names that were typed, in place of ``scores``.
     look
         How a map is drawn.
+    regions
+        Summarises the regions of the slide for a report; slow.
     """
 
     on_show: OnShow
@@ -43,6 +47,7 @@ class Order:
     scores: Sequence[ScoreName] | None = ()
     names: Sequence[str] | None = None
     look: Look | None = None
+    regions: Callable[[], pd.DataFrame] | None = None
 
 
 def write(order: Order, progress: ProgressCallback) -> Path:
@@ -67,6 +72,7 @@ def write(order: Order, progress: ProgressCallback) -> Path:
         look=order.look,
         experts=order.format.takes == "one" and order.on_show.visible is None,
         slide_path=order.on_show.run.slide_path,
+        regions=order.regions() if order.regions is not None and order.format.key == "html" else None,
         progress=progress,
     )
     return order.path

@@ -13,7 +13,7 @@ from napari_molf.core.scores import Score
 from napari_molf.regions.comparing import Compared, compare_groups
 from napari_molf.regions.plots import Look, distributions, volcano
 from napari_molf.regions.rows import REST, Group, Rows, groups_of, pair
-from napari_molf.regions.summaries import related, summarise
+from napari_molf.regions.summaries import related, summarise, summary_frame
 from napari_molf.regions.text import Table, as_csv, as_tsv, short, write_csv
 from tests.napari_molf.fakes import GENES
 from tests.napari_molf.regions.made import COLS, ROWS, a_run, csv_rows, region
@@ -80,6 +80,11 @@ def test_the_table_of_regions_has_the_score_its_kin_and_the_experts(run) -> None
     assert sum(float(cell) for cell in first[-3:]) == pytest.approx(1)
     assert table.headers[-3:] == ("share of E1", "share of E2", "share of E3")
     assert len(made.full().headers) > len(table.headers) or len(made.scores) == 1
+
+
+def test_the_table_of_a_report_has_a_row_for_each_region(run) -> None:
+    frame = summary_frame(run, rows_of(run, NEST), Score("gene", "EPCAM"), 2.0, True)
+    assert list(frame.index) == ["nest", REST] and frame.loc["nest", "patches"] == 9 and "mean" in frame
 
 
 def test_kin_of_a_hallmark_are_its_best_predicted_genes_and_of_a_gene_its_hallmarks(run) -> None:

@@ -69,6 +69,12 @@ def test_it_follows_the_pointer_and_lets_go_of_the_viewer(qtbot, model) -> None:
     model.cursor.position = (30.0, 30.0)
     readout.on_move(model, None)
     assert readout.text().startswith("EPCAM") and readout.text().endswith("30, 30 um")
+    presenter.shown.connect(readout.read_again)
+    presenter.show(Score("gene", "CD3E"))
+    # Not before it is on the map: its name would stand beside a value of the other.
+    readout.read_again()
+    assert readout.text().startswith("EPCAM")
+    qtbot.waitUntil(lambda: readout.text().startswith("CD3E"))
     readout.stop()
     assert model.mouse_move_callbacks == []
     presenter.stop()

@@ -106,6 +106,15 @@ def test_all_hallmarks_and_lists_of_other_sections_can_be_taken(
     assert "MKI67" in columns and "HYPOXIA" not in columns
 
 
+def test_a_report_holds_the_regions_that_another_section_keeps(
+    part: TakeAlongPart, qtbot, asked: list[str], tmp_path: Path
+) -> None:
+    part.offer_regions(lambda: lambda: pd.DataFrame({"patches": [9]}, index=["the drawn nest"]))
+    choose(part, "html")
+    press_export(part, qtbot)
+    assert "the drawn nest" in next(tmp_path.glob("*.html")).read_text(encoding="utf-8")
+
+
 def test_the_whole_prediction_can_be_opened_again(part: TakeAlongPart, qtbot, asked: list[str], tmp_path: Path) -> None:
     choose(part, "h5ad")
     press_export(part, qtbot)
