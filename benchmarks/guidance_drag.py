@@ -43,12 +43,24 @@ def make_run(bundle: SimpleNamespace, latent: int, count: int):
         obs=pd.DataFrame({"total": np.full(count, 5000.0), "routing_entropy": np.zeros(count)}, index=names),
         var=pd.DataFrame({"measured": True, "heldout_pcc": 0.3}, index=genes),
         obsm={
+            "spatial": np.asarray(patch_map(count).positions) + 0.5,
             "latent_cond": rng.normal(size=(count, latent)).astype(np.float32),
             "latent_uncond": rng.normal(size=(count, latent)).astype(np.float32),
             "routing": np.full((count, 2), 0.5, np.float32),
             "hallmark": pd.DataFrame(np.zeros((count, len(sets)), np.float32), index=names, columns=sets),
         },
-        uns={"molf": {"weights_hash": "benchmark", "bundle": "benchmark", "guidance": 2.0, "units": "log1p-cp10k"}},
+        uns={
+            "molf": {
+                "weights_hash": "benchmark",
+                "bundle": "benchmark",
+                "cancer_code": "Unknown",
+                "guidance": 2.0,
+                "estimate": "mean",
+                "experts_per_patch": 2,
+                "units": "log1p-cp10k",
+                "slide": {"name": "slide", "path": "slide.tif", "width": 10000, "height": 10000, "fingerprint": "0"},
+            }
+        },
     )
     scores = Scores(adata, Guided(adata, bundle))  # type: ignore[arg-type]
     return Run(patch_map(count), scores, None, "benchmark", "slide", Path("slide.tif"))

@@ -25,7 +25,7 @@ from napari_molf._sample import demo_slide_path
 from napari_molf.batch.part import QueuePart
 from napari_molf.compare.part import Compare
 from napari_molf.core.compat import scale_bar
-from napari_molf.core.run import Run
+from napari_molf.core.run import Run, with_model
 from napari_molf.core.saved import result_in
 from napari_molf.core.slide_layer import SlideInfo
 from napari_molf.desk.background import Newest, sentence
@@ -310,6 +310,8 @@ class PredictWidget(QWidget):
         for layer in layers:
             run = result_in(layer)
             if run is not None:
+                bundle = self.form.model_of(run.weights_hash)
+                run = run if bundle is None else with_model(run, bundle)
                 self.presenter.add_run(run, self.presenter.slide_layer_of(run))
 
     def _say_facts(self) -> None:
@@ -387,6 +389,11 @@ class PredictWidget(QWidget):
 
     def _on_models(self, what: str, bundles: list[Bundle]) -> None:
         self.form.set_models(self.memory.in_order(bundles))
+        for run in self.presenter.runs_on_show():
+            # A result that was opened before a model of a chosen folder was.
+            bundle = self.form.model_of(run.weights_hash)
+            if bundle is not None and not run.scores.can_guide:
+                self.presenter.add_run(with_model(run, bundle), self.presenter.slide_layer_of(run))
         if not bundles:
             self.row.say("No model is installed here. Choose the folder of one under Model.")
 

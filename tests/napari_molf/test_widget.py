@@ -337,10 +337,21 @@ def test_a_saved_result_is_taken_over_with_its_guidance_free(qtbot, viewer, dock
     assert not np.array_equal(layer.data, before, equal_nan=True)
 
 
+def test_a_saved_result_finds_its_model_among_those_of_the_form(
+    qtbot, monkeypatch, viewer, dock: PredictWidget, tiny: Tiny
+) -> None:
+    """Such as one of a folder that was chosen by hand."""
+    monkeypatch.setattr("molf_engine.bundle.find_bundle_by_hash", lambda _: None)
+    with qtbot.waitSignal(dock.presenter.shown):
+        open_layers(viewer, read_result(str(tiny.result)))
+    assert dock.presenter.run.scores.can_guide and dock.show_panel.guidance._track.isEnabled()
+
+
 def test_a_saved_result_without_its_model_opens_with_the_slider_off_until_the_model_is_chosen(
     qtbot, monkeypatch, viewer, dock: PredictWidget, tiny: Tiny
 ) -> None:
     monkeypatch.setattr("molf_engine.bundle.find_bundle_by_hash", lambda _: None)
+    monkeypatch.setattr(type(dock.form), "model_of", lambda *_: None)
     with qtbot.waitSignal(dock.presenter.shown):
         open_layers(viewer, read_result(str(tiny.result)))
     run, slider = dock.presenter.run, dock.show_panel.guidance

@@ -175,6 +175,11 @@ def predict(
     where.check(output, len(tasks))
     if positions is not None and stride_um is not None:
         raise ConfigError("--stride-um is for a grid of patches; with --positions there is none.")
+    if positions is not None and regions is not None:
+        raise ConfigError(
+            "--regions and --positions exclude each other: regions limit a grid of patches, and with positions there is none. "
+            "Give one of them."
+        )
     # A name stays a name: on another machine the package may lie elsewhere.
     source = str(Path(model).resolve()) if Path(model).is_dir() else model
     estimation = Estimation(estimate, steps, draws, seed, guidance_interval)

@@ -100,8 +100,6 @@ def assign(task: SlideTask, settings: Settings, bundle: Bundle) -> Assignment:
             "stride_um": settings.stride_um,
             "positions": file_digest(task.positions),
             "features": file_digest(task.features),
-            # Only where there are any, so that results made before are still known for what they are.
-            **({} if task.regions is None else {"regions": file_digest(task.regions)}),
             "estimate": estimation.kind,
             "steps": estimation.step_count,
             "draws": estimation.draws,

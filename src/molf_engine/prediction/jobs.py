@@ -223,7 +223,9 @@ class PredictJob:
         if not self._finished and not self._cancelled:
             code = self._child.wait()
             details = (self._folder / "errors.txt").read_text(errors="replace")
-            reason = "The machine may have run out of memory" if code in (-9, 137) else f"Exit code {code}"
-            self._messages.put(
-                Failed(f"The prediction stopped before it was done. {reason}; try a smaller region.", False, details)
+            reason = (
+                "The machine may have run out of memory: try a smaller region."
+                if code in (-9, 137)
+                else f"Exit code {code}: try again; if it happens once more, try a smaller region, and see the log."
             )
+            self._messages.put(Failed(f"The prediction stopped before it was done. {reason}", False, details))

@@ -147,7 +147,7 @@ def patch_grid(
         raise NoTissueError(
             f"{slide.path}: no tissue was found{where}: no patch of {size_um:g} um is covered by at least"
             f" {min_tissue:.0%}. Check that this is a stained section; if it is, give the positions of patches"
-            " (--positions)."
+            " (--positions; in the viewer: Measured, Predict at the spots)."
         )
     rows, cols = rows[keep], cols[keep]
     names = tuple(f"{col}_{row}" for row, col in zip(rows.tolist(), cols.tolist(), strict=True))

@@ -81,7 +81,7 @@ def resolve_scale(
     if abs(x - y) > _SQUARE_TOLERANCE * max(x, y):
         raise SlideError(
             f"{path}: its pixels are not square ({x:g} um wide, {y:g} um high). Resample the slide to square pixels,"
-            " or, if the file is wrong about this, give the um per pixel yourself (--um-per-pixel)."
+            " or, if the file is wrong about this, give the um per pixel yourself (--um-per-pixel; in the viewer: um per pixel)."
         )
     return (x + y) / 2, "file"
 

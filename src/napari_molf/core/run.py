@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -148,6 +148,14 @@ def make_run(adata: AnnData, bundle: Bundle | None = None, *, path: Path | None 
         simulated=bool(molf.get("simulated", False)),
         path=path,
     )
+
+
+def with_model(run: Run, bundle: Bundle) -> Run:
+    """The same prediction with its model at hand, so that the guidance can be changed; as it was if it is of another model."""
+    if run.scores.can_guide or bundle.weights_hash != run.weights_hash:
+        return run
+    opened = make_run(run.scores.adata, bundle, path=run.path)
+    return replace(opened, id=run.id, slide_path=run.slide_path)
 
 
 def map_of_result(adata: AnnData) -> PatchMap:

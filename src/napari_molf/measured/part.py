@@ -12,6 +12,7 @@ from qtpy.QtWidgets import QFileDialog, QWidget
 from napari_molf.core.maps import robust_limits
 from napari_molf.core.slide_layer import slide_info
 from napari_molf.desk.background import Newest, sentence
+from napari_molf.desk.bindings import KeyBindings
 from napari_molf.desk.part import Part
 from napari_molf.measured.comparison import Comparison
 from napari_molf.measured.controls import Controls
@@ -74,7 +75,8 @@ class MeasuredPart(Part):
         self.desk.chosen.connect(self._on_chosen)
         presenter.shown.connect(self._on_shown)
         presenter.looked_at.connect(self._on_looked_at)
-        self.desk.viewer.bind_key(KEY, self._on_key, overwrite=True)
+        self._keys = KeyBindings(self.desk.viewer)
+        self._keys.bind(KEY, self._on_key, "blink between predicted and measured")
 
     # -- which slide, which run ------------------------------------------------------------------------------
 
@@ -351,4 +353,4 @@ class MeasuredPart(Part):
             worker.stop()
         self.comparison.stop()
         self._watch(None)
-        self.desk.viewer.bind_key(KEY, None)
+        self._keys.release()

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from napari_molf.core.run import Run, make_run
+from napari_molf.core.run import Run, with_model
 
 if TYPE_CHECKING:
     from molf_engine.bundle import Bundle
@@ -56,10 +55,10 @@ def load_one(folder: Path, run: Run | None) -> tuple[Bundle, Run | None]:
     from molf_engine.bundle import Bundle
 
     bundle = _read(Bundle.load(folder))
-    if run is None or run.scores.can_guide:
+    if run is None:
         return bundle, None
-    opened = make_run(run.scores.adata, bundle, path=run.path)
-    return bundle, replace(opened, id=run.id) if opened.scores.can_guide else None
+    opened = with_model(run, bundle)
+    return bundle, opened if opened is not run else None
 
 
 def save(run: Run, path: Path) -> Path:

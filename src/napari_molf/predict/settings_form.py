@@ -215,6 +215,10 @@ class SettingsForm(Container):
         """The model of that folder, if it is open."""
         return next((bundle for bundle in self._bundles if bundle.path == Path(path)), None)
 
+    def model_of(self, weights_hash: str) -> Bundle | None:
+        """The open model with these weights."""
+        return next((bundle for bundle in self._bundles if bundle.weights_hash == weights_hash), None)
+
     def shapes_layer(self) -> Any:
         """The Shapes layer that limits the region: the selected one, or the topmost."""
         if self._viewer is None:

@@ -101,7 +101,7 @@ class ComparePanel(Panel):
             box.setMinimumWidth(110)
         self.run_button = QPushButton("Compare")
         self.run_button.setObjectName(PRIMARY)
-        self.run_button.setToolTip("Compare all genes and Hallmarks of A with those of B; takes a few seconds.")
+        self.run_button.setToolTip("Compare all genes and Hallmarks of A with those of B. It can be cancelled.")
         self.kind = QComboBox()
         self.kind.addItems(list(_KINDS))
         self.kind.setAccessibleName("What is shown")

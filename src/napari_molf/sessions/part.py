@@ -32,7 +32,10 @@ class SessionPart(Part):
         self._worker.done.connect(self._on_done)
         self._worker.failed.connect(self._on_failed)
         self.save = QPushButton("Save sess&ion…")
-        self.save.setToolTip("Keep slides (their paths), predictions, regions, expert names and view in one folder.")
+        self.save.setToolTip(
+            "Keep slides (their paths), predictions, regions, expert names and view in one folder. "
+            "Not kept: measured spots, draws, what is listed under Compare, thresholds."
+        )
         self.save.clicked.connect(self._on_save)
         self.open = QPushButton("Open session…")
         self.open.setToolTip("Open a folder that was saved here. It can also be dragged into the window.")

@@ -16,6 +16,11 @@ _DOCK_KEYS = (
     ("Down in the empty box, Alt+Down", "the list: favourites, recent, most variable here"),
     ("Enter in the search box", "take the first that was found"),
     ("Left, Right on Guidance", "0.1 less or more; Page Down and Page Up: 1"),
+    ("Shift+M on the slide", "blink between predicted and measured"),
+    ("Enter, F2 in the key of the experts", "map of that expert; give it a name"),
+    ("F2 in the list of regions", "another name or class"),
+    ("Delete in the list of Compare", "take the score out"),
+    ("Ctrl+wheel in the gallery", "larger or smaller patches"),
 )
 
 
@@ -47,9 +52,10 @@ training spots, counted from their mean.</p>
 <h3>What not to conclude</h3>
 <ul>
 <li>A prediction is not a measurement. It says what tissue that looks like this tended to express in the training slides.</li>
-<li>A sign ⚠ beside a gene means that its map was never right on held-out tissue, or was never checked. A sharp pattern is no proof.</li>
+<li>A sign ⚠ beside a gene means that its map was poor on held-out tissue, was never tested there, or that the gene was not
+measured in training. A sharp pattern is no proof.</li>
 <li>A held-out PCC of 0.3 leaves nine tenths of the variation unexplained.</li>
-<li>Patches that look unlike the training slides are counted below; their values are guesses.</li>
+<li>Patches that look unlike the training slides are counted at the foot of the dock; their values are guesses.</li>
 <li>Never use it to diagnose or to choose a treatment. Research use only.</li>
 </ul>"""
 

@@ -5,12 +5,10 @@ All of them are letters that napari 0.9 and its layers leave free.  A key that s
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from app_model.types import KeyBinding
+from napari_molf.desk.bindings import KeyBindings
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
@@ -18,8 +16,6 @@ if TYPE_CHECKING:
 
     from napari_molf.desk.presenter import Presenter
     from napari_molf.show.panel import ShowPanel
-
-_log = logging.getLogger(__name__)
 
 GUIDANCE_STEP = 0.5
 
@@ -65,7 +61,7 @@ class CanvasKeys:
         self._panel = panel
         self._presenter = presenter
         self._hidden: list[Layer] = []
-        self._bound: dict[str, Callable[[ViewerModel], None]] = {}
+        self._bindings = KeyBindings(viewer)
         for shortcut, action in (
             (NEXT, self._next),
             (PREVIOUS, self._previous),
@@ -75,29 +71,17 @@ class CanvasKeys:
             (MORE, self._more),
             (LESS, self._less),
         ):
-            self._bind(shortcut, action)
+            self._bindings.bind(shortcut.key, action, shortcut.what)
 
     @property
     def bound(self) -> tuple[str, ...]:
         """The keys that are ours."""
-        return tuple(self._bound)
+        return self._bindings.keys
 
     def stop(self) -> None:
         """Give the keys back."""
-        for key, action in self._bound.items():
-            taken_away: Any = self._viewer.bind_key(key, None)
-            if taken_away is not None and taken_away != action:
-                self._viewer.bind_key(key, taken_away)
-        self._bound.clear()
+        self._bindings.release()
         self._hidden = []
-
-    def _bind(self, shortcut: Shortcut, action: Callable[[ViewerModel], None]) -> None:
-        key = KeyBinding.from_str(shortcut.key.replace("-", "+"))
-        if key in self._viewer.keymap or key in self._viewer.class_keymap:
-            _log.info("the key %s is taken; it will not mean: %s", shortcut.text, shortcut.what)
-            return
-        self._viewer.bind_key(shortcut.key, action)
-        self._bound[shortcut.key] = action
 
     def _next(self, viewer: ViewerModel) -> None:
         if self._panel.isEnabled():

@@ -112,7 +112,9 @@ class ShowPanel(QWidget):
         opacity_label = QLabel("&Opacity")
         opacity_label.setBuddy(self.opacity)
         self.save = QPushButton("&Save result…")
-        self.save.setToolTip("Write the whole prediction, with where it came from, to .h5ad or .zarr.")
+        self.save.setToolTip(
+            "Write the whole prediction as it was made, at the model's guidance, to .h5ad or .zarr. Take along writes what is on show."
+        )
         self.copy_command = CopyCommandButton(desk)
 
         scales = QWidget()

@@ -72,7 +72,7 @@ class TrustPart(Part):
         self.fade = QCheckBox("&fade where draws differ")
         self.fade.setToolTip(
             "Let the tissue show through where the draws differ much, compared with how the score varies on this slide. "
-            "Half faded: they differ as much as the tissue does."
+            "Half faded: they differ as much as the score does over this slide."
         )
         self.note = QLabel()
         self.note.setWordWrap(True)
@@ -157,7 +157,8 @@ class TrustPart(Part):
             if self.stale:
                 text = (
                     f"⚠ The draws were made at guidance {decoder.draws.guidance:.3g}, the map is at "
-                    f"{self.desk.presenter.guidance:.3g}: it is not faded. Draw again for this one. {text}"
+                    f"{self.desk.presenter.guidance:.3g}{': it is not faded' if self.fade.isChecked() else ''}. "
+                    f"Draw again for this one. {text}"
                 )
             self.note.setText(text)
 

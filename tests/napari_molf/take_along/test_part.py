@@ -109,7 +109,7 @@ def test_all_hallmarks_and_lists_of_other_sections_can_be_taken(
 def test_a_report_holds_the_regions_that_another_section_keeps(
     part: TakeAlongPart, qtbot, asked: list[str], tmp_path: Path
 ) -> None:
-    part.offer_regions(lambda: lambda: pd.DataFrame({"patches": [9]}, index=["the drawn nest"]))
+    part.offer_regions(lambda: lambda: pd.DataFrame({"region": ["the drawn nest"], "patches": [9]}).set_index("region"))
     choose(part, "html")
     press_export(part, qtbot)
     assert "the drawn nest" in next(tmp_path.glob("*.html")).read_text(encoding="utf-8")
