@@ -75,6 +75,7 @@ class MeasuredPart(Part):
         self.desk.chosen.connect(self._on_chosen)
         presenter.shown.connect(self._on_shown)
         presenter.looked_at.connect(self._on_looked_at)
+        self.desk.viewer.layers.events.removed.connect(self._on_removed)
         self._keys = KeyBindings(self.desk.viewer)
         self._keys.bind(KEY, self._on_key, "blink between predicted and measured")
 
@@ -267,13 +268,17 @@ class MeasuredPart(Part):
         self._elsewhere = role != "score"
         self._apply_shown()
 
+    def _on_removed(self, event: object) -> None:
+        self._apply_shown()
+
     def _on_key(self, viewer: object) -> None:
         if self.controls.swap.isEnabled():
             self.controls.swap.click()
 
     def _apply_shown(self) -> None:
         shown, score = self.controls.shown, self._score_layer()
-        alone = shown == "measured" and self.comparison.on is not None
+        # With its layer deleted, spots alone would be nothing at all.
+        alone = shown == "measured" and self.comparison.on is not None and self.spots.layer is not None
         self.spots.set_visible(shown != "predicted")
         # Blinking compares colours: both are then mixed with the tissue alike.
         self.spots.set_opacity(1.0 if score is None or not alone else score.opacity)
@@ -354,3 +359,4 @@ class MeasuredPart(Part):
         self.comparison.stop()
         self._watch(None)
         self._keys.release()
+        self.desk.viewer.layers.events.removed.disconnect(self._on_removed)

@@ -161,6 +161,14 @@ def test_swap_blinks_between_prediction_and_measurement(qtbot, compared: Measure
     assert seen == [(True, True), (True, False), (False, True)]
 
 
+def test_without_the_layer_of_the_spots_the_prediction_is_to_be_seen(qtbot, compared: MeasuredPart, model) -> None:
+    score = compared.desk.presenter.layers.layer("score")
+    compared.controls.radios["measured"].setChecked(True)
+    assert not score.visible
+    model.layers.remove(compared.spots.layer)
+    assert score.visible
+
+
 def test_the_key_swaps_too_until_the_dock_closes(compared: MeasuredPart, model: ViewerModel) -> None:
     bound = {str(key): act for key, act in model.keymap.items()}
     assert len(bound) == 1
