@@ -21,6 +21,7 @@ from napari_molf.core.threshold import Threshold
 from napari_molf.core.view_state import ROUTINGS, Routing
 from napari_molf.core.views import Decoded, Limits, Minus, View, Wanted, caption
 from napari_molf.desk.background import Newest, sentence
+from napari_molf.desk.runs import Runs, read_names, routing_caption
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -73,7 +74,7 @@ class Presenter(QObject):
     def __init__(self, viewer: ViewerModel, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._viewer = viewer
-        self._runs: dict[str, tuple[Run, ResultLayers]] = {}
+        self._runs = Runs()
         self._decoded: Decoded | None = None
         self._current: str | None = None
         self.score: Score | None = None
@@ -105,7 +106,7 @@ class Presenter(QObject):
     @property
     def run(self) -> Run | None:
         """The run whose scores are offered."""
-        return self._runs[self._current][0] if self._current in self._runs else None
+        return self._runs.run(self._current)
 
     @property
     def routing(self) -> Routing | None:
@@ -120,7 +121,7 @@ class Presenter(QObject):
     @property
     def layers(self) -> ResultLayers | None:
         """Its layers."""
-        return self._runs[self._current][1] if self._current in self._runs else None
+        return self._runs.layers(self._current)
 
     def add_run(self, run: Run, slide_layer: Layer | None, layers: ResultLayers | None = None) -> None:
         """Offer a new run's scores, and hide what earlier runs show of the same slide.
@@ -134,7 +135,7 @@ class Presenter(QObject):
         layers
             Layers that exist already.
         """
-        self._replace(run)
+        self._runs.make_room_for(run)
         layers = layers or ResultLayers(self._viewer, run.id, run.patches, Placement(slide_layer))
         layers.opacity = self._opacity
         layers.drawing.smooth = self.smooth
@@ -142,48 +143,37 @@ class Presenter(QObject):
         self.hide_runs_of(run.slide_path, but=run.id)
         if run.id == self._current:
             self._current = None
-        self._runs[run.id] = (run, layers)
+        self._runs.put(run, layers)
         self.switch_to(run.id)
-
-    def _replace(self, run: Run) -> None:
-        """Take away what the same question was answered before, and forget predictions whose every layer the user has deleted."""
-        for known, layers in list(self._runs.values()):
-            if known.id == run.id:
-                continue
-            if known.asks_the_same_as(run):
-                layers.remove()
-            # One that is still being decoded has no layer either.
-            if layers.drawn and not layers.all():
-                del self._runs[known.id]
 
     def runs_on_show(self) -> tuple[Run, ...]:
         """Every run that still has a layer, in the order in which they came."""
-        return tuple(run for run, layers in self._runs.values() if layers.all())
+        return self._runs.on_show()
 
     def hide_runs_of(self, slide_path: Path, but: str | None = None) -> None:
         """Hide what is shown of a slide, before something new covers it."""
         self.leaving.emit()
-        for run, layers in self._runs.values():
-            if run.id != but and run.slide_path == slide_path:
-                for layer in layers.all():
-                    layer.visible = False
+        for layer in self._runs.layers_of_slide(slide_path, but):
+            layer.visible = False
 
     def switch_to(self, run_id: str) -> bool:
         """Offer the scores of a run that is known; whether it is."""
-        if run_id not in self._runs:
+        run = self._runs.run(run_id)
+        if run is None:
             return False
         if run_id != self._current:
             self.leaving.emit()
             self._decoder.forget()
             self._current, self.values, self.view = run_id, None, None
             self.minus, self.beside = None, ()
-            run = self._runs[run_id][0]
             # One run's at a time: what is remembered of the others would only fill the memory.
             self._decoded = Decoded(run.scores)
             if self.score is not None and not _offers(run, self.score):
                 self.score = None
             self.guidance = run.guidance
-            self._read_names(run)
+            notice = read_names(run)
+            if notice:
+                self.failed.emit(notice)
             self.run_changed.emit(run)
         return True
 
@@ -348,9 +338,9 @@ class Presenter(QObject):
         if kind == "expert" and self.can_show_top_expert():
             layers.show_experts(scores.top_expert, scores.routing.shape[1], f"Top expert · {run.model}")
         elif kind == "weight":
-            layers.show_weight(scores.routing[:, expert], _routing_caption(run, kind, expert))
+            layers.show_weight(scores.routing[:, expert], routing_caption(run, kind, expert))
         elif kind == "load":
-            layers.show_load(local_load(run.patches, scores.used[:, expert]), _routing_caption(run, kind, expert))
+            layers.show_load(local_load(run.patches, scores.used[:, expert]), routing_caption(run, kind, expert))
         elif kind == "entropy":
             layers.show_entropy(scores.entropy, f"Routing entropy · {run.model}")
         self.look_at(kind or "score")
@@ -368,27 +358,9 @@ class Presenter(QObject):
         MolfError
             If a name cannot be kept, or the file cannot be written; the old names stay then.
         """
-        from molf_engine.bundle.expert_names import save_names
-
-        run = self.run
-        if run is None:
-            return
-        given = save_names(run.weights_hash, names, run.scores.routing.shape[1], run.model)
-        for other, layers in self._runs.values():
-            if other.weights_hash == run.weights_hash:
-                _rename(other, layers, given)
-        self.names_changed.emit()
-
-    def _read_names(self, run: Run) -> None:
-        from molf_engine.bundle.expert_names import load_names, names_in_result
-
-        count = run.scores.routing.shape[1]
-        stored = load_names(run.weights_hash, count)
-        brought = run.scores.adata.uns["molf"].get("expert_labels")
-        run.given_names.clear()
-        run.given_names.update(stored.given or names_in_result(brought, count))
-        if stored.notice:
-            self.failed.emit(stored.notice)
+        if self.run is not None:
+            self._runs.name_experts(self.run, names)
+            self.names_changed.emit()
 
     def look_at(self, role: Shown) -> None:
         """Show one map of this run and hide its others."""
@@ -413,7 +385,7 @@ class Presenter(QObject):
     def set_smooth(self, smooth: bool) -> None:
         """Draw maps as a smooth surface inside the predicted tissue, or as squares."""
         self.smooth = smooth
-        for _, layers in self._runs.values():
+        for _, layers in self._runs:
             layers.set_smooth(smooth)
         self.look_changed.emit()
 
@@ -435,21 +407,3 @@ class Presenter(QObject):
 
 def _offers(run: Run, score: Score) -> bool:
     return score.name in (run.scores.genes if score.kind == "gene" else run.scores.hallmarks)
-
-
-def _routing_caption(run: Run, kind: Literal["weight", "load"], expert: int) -> str:
-    what = "Weight of" if kind == "weight" else "Load of"
-    return f"{what} {run.expert_names[expert]} · {run.model}"
-
-
-def _rename(run: Run, layers: ResultLayers, given: Mapping[int, str]) -> None:
-    """Give a run's experts their names, and the layers that say one; a layer that the user renamed keeps the user's name."""
-    kinds: tuple[Literal["weight", "load"], ...] = ("weight", "load")
-    said = {
-        _routing_caption(run, kind, expert): (kind, expert) for kind in kinds for expert in range(len(run.expert_names))
-    }
-    run.given_names.clear()
-    run.given_names.update(given)
-    for layer in layers.all():
-        if layer.name in said:
-            layer.name = _routing_caption(run, *said[layer.name])
