@@ -242,7 +242,7 @@ def test_the_same_prediction_again_replaces_the_first_and_keeps_the_gene_in_view
 
 def test_closing_napari_mid_run_kills_the_child_and_leaves_nothing(qtbot, viewer, dock: PredictWidget) -> None:
     qtbot.mouseClick(dock.row.predict, Qt.MouseButton.LeftButton)
-    job = dock.live.runner._job
+    job = dock.live.runner.job
     qtbot.waitUntil(lambda: "Encoding" in dock.row.text, timeout=LONG)
     viewer.close()
     qtbot.waitUntil(lambda: job._child.poll() is not None)
@@ -251,7 +251,7 @@ def test_closing_napari_mid_run_kills_the_child_and_leaves_nothing(qtbot, viewer
 
 def test_closing_the_panel_mid_run_kills_the_child(qtbot, viewer, dock: PredictWidget) -> None:
     qtbot.mouseClick(dock.row.predict, Qt.MouseButton.LeftButton)
-    job = dock.live.runner._job
+    job = dock.live.runner.job
     viewer.window.remove_dock_widget(dock)
     assert job._child.poll() is not None and not job._folder.exists()
     viewer.add_image(np.zeros((4, 4)))  # nobody listens any more

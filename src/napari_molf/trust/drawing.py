@@ -2,37 +2,20 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from qtpy.QtCore import QObject, QTimer, Signal
+from qtpy.QtCore import QObject, Signal
 
-from napari_molf.desk.background import Newest, sentence
+from napari_molf.desk.child import ChildWatcher, Job
 
 if TYPE_CHECKING:
     from molf_engine.prediction.draws import SpreadDecoder
     from molf_engine.prediction.jobs import DrawRequest
     from napari_molf.core.run import Run
-
-_log = logging.getLogger(__name__)
-
-POLL_MS = 50
-
-
-class Job(Protocol):
-    """What :class:`molf_engine.prediction.jobs.PredictJob` offers."""
-
-    def poll(self) -> list[Any]:
-        """Messages since the last call."""
-        ...
-
-    def close(self) -> None:
-        """Kill the child and remove its files."""
-        ...
 
 
 def request_of(run: Run, guidance: float, draws: int) -> DrawRequest:
@@ -79,7 +62,7 @@ def open_draws(path: Path, run: Run) -> SpreadDecoder:
     return decoder
 
 
-class DrawRunner(QObject):
+class DrawRunner(ChildWatcher):
     """Makes the draws of one prediction at a time.
 
     Signals
@@ -88,33 +71,15 @@ class DrawRunner(QObject):
         A ``Progress``.
     finished(object, object)
         The :class:`~napari_molf.core.run.Run` and its :class:`~molf_engine.prediction.draws.SpreadDecoder`.
-    failed(str)
-        A sentence for the user.
-    cancelled()
-        They were stopped; nothing of them is left.
     """
 
     progressed = Signal(object)
     finished = Signal(object, object)
-    failed = Signal(str)
-    cancelled = Signal()
 
     def __init__(self, parent: QObject | None = None, start: Callable[[DrawRequest], Job] = start_job) -> None:
         super().__init__(parent)
         self._start = start
-        self._job: Job | None = None
         self._run: Run | None = None
-        self._timer = QTimer(self)
-        self._timer.setInterval(POLL_MS)
-        self._timer.timeout.connect(self._poll)
-        self._loader = Newest(self)
-        self._loader.done.connect(self._on_loaded)
-        self._loader.failed.connect(self._on_load_failed)
-
-    @property
-    def running(self) -> bool:
-        """Whether draws are being made."""
-        return self._job is not None
 
     def start(self, run: Run, guidance: float, draws: int) -> None:
         """Draw for a prediction.
@@ -126,61 +91,31 @@ class DrawRunner(QObject):
         """
         if self.running:
             raise RuntimeError("draws are being made already")
-        self._job = self._start(request_of(run, guidance, draws))
+        job = self._start(request_of(run, guidance, draws))
         self._run = run
-        self._timer.start()
+        self.watch(job)
 
-    def cancel(self) -> None:
-        """Stop at once."""
-        if self.running:
-            self._end()
-            self.cancelled.emit()
+    def forget(self) -> None:
+        """Forget whose draws they were."""
+        self._run = None
 
-    def stop(self) -> None:
-        """Stop for good, without a word: the window closes."""
-        self._end()
-        self._loader.stop()
-
-    def _end(self) -> None:
-        # The timer stops itself at its next tick: Qt may have deleted it already.
-        self._loader.forget()
-        job, self._job, self._run = self._job, None, None
-        if job is not None:
-            job.close()
-
-    def _poll(self) -> None:
-        from molf_engine.prediction.jobs import Done, Failed
+    def hear(self, message: Any) -> None:
+        """Pass on how far they are."""
         from molf_engine.progress import Progress
 
-        job, run = self._job, self._run
-        if job is None or run is None:
-            self._timer.stop()
-            return
-        for message in job.poll():
-            match message:
-                case Progress():
-                    self.progressed.emit(message)
-                case Done():
-                    self._timer.stop()
-                    self.progressed.emit(Progress("Opening the draws", 0, 0))
-                    self._loader.ask(job, partial(open_draws, message.path, run))
-                    return
-                case Failed():
-                    if not message.expected:
-                        _log.error("drawing failed\n%s", message.details)
-                    self._fail(message.message)
-                    return
+        if isinstance(message, Progress):
+            self.progressed.emit(message)
 
-    def _on_loaded(self, job: Job, decoder: SpreadDecoder) -> None:
-        if job is self._job:
-            run = self._run
-            self._end()
-            self.finished.emit(run, decoder)
+    def opening(self, path: Path) -> Callable[[], SpreadDecoder]:
+        """Open the draws and their decoder."""
+        from molf_engine.progress import Progress
 
-    def _on_load_failed(self, job: Job, error: BaseException) -> None:
-        if job is self._job:
-            self._fail(sentence(error))
+        assert self._run is not None
+        self.progressed.emit(Progress("Opening the draws", 0, 0))
+        return partial(open_draws, path, self._run)
 
-    def _fail(self, message: str) -> None:
-        self._end()
-        self.failed.emit(message)
+    def deliver(self, result: SpreadDecoder) -> None:
+        """Hand the decoder on."""
+        run = self._run
+        self.end()
+        self.finished.emit(run, result)

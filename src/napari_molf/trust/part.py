@@ -17,8 +17,9 @@ from napari_molf.core.scores import Score
 from napari_molf.core.skill import spread_sentence
 from napari_molf.core.unfamiliar import can_map, relative_distance
 from napari_molf.desk.background import Newest, sentence
+from napari_molf.desk.child import Job
 from napari_molf.desk.part import Part
-from napari_molf.trust.drawing import DrawRunner, Job, start_job
+from napari_molf.trust.drawing import DrawRunner, start_job
 from napari_molf.trust.draws_row import DrawsRow
 from napari_molf.trust.known import NAME, open_known
 

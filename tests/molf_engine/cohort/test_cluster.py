@@ -19,6 +19,7 @@ from molf_engine.cohort.claims import read_owner
 from molf_engine.cohort.cluster import connect, predict_on_cluster
 from molf_engine.cohort.slurm import make_cluster, parse_slurm_options
 from molf_engine.cohort.state import CohortFolder, SlideState
+from molf_engine.data.simulator import SimulatedTissue, write_slide
 from molf_engine.errors import ConfigError
 
 from .conftest import SIZES
@@ -91,17 +92,19 @@ def test_a_killed_worker_loses_nothing_and_nothing_is_written_twice(
 
 def test_interrupting_the_command_gives_slides_on_workers_back(scheduler: Path, slides: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
+    # So large that it is still on its way when the small one is done, however busy the machine is.
+    write_slide(SimulatedTissue(9, (3200.0, 3200.0)), tmp_path / "huge.tif")
 
     def report(event: object) -> None:
         raise KeyboardInterrupt
 
     with connect(str(scheduler)) as client:
         client.wait_for_workers(2, timeout=60)
-        made = cohort([slides / "big.tif", slides / "a.tif"], out)
+        made = cohort([tmp_path / "huge.tif", slides / "a.tif"], out)
         with pytest.raises(KeyboardInterrupt):
             made.run(report, partial(predict_on_cluster, client=client))
-    assert state(out, "big").status == "queued"
-    assert outcomes(out, "big") == ["stopped"]
+    assert state(out, "huge").status == "queued"
+    assert outcomes(out, "huge") == ["stopped"]
     assert not list((out / ".molf").glob("*.claim"))
     assert not made.job.stop_file.exists()
 

@@ -115,7 +115,7 @@ def test_a_real_child_predicts_what_the_engine_predicts(qtbot, request_: Request
     runner.progressed.connect(lambda progress, _: phases.append(progress.phase))
     runner.filled.connect(lambda score, values: filled.append(values))
     runner.start(request_, bundle)
-    folder, child = runner._job._folder, runner._job._child
+    folder, child = runner.job._folder, runner.job._child
     with qtbot.waitSignal(runner.finished, timeout=120_000) as caught:
         pass
     run = caught.args[0]
@@ -137,7 +137,7 @@ def test_cancel_in_each_phase_kills_the_child_within_a_second_and_leaves_no_file
     cancelled = []
     runner.cancelled.connect(lambda: cancelled.append(True))
     runner.start(request_, bundle)
-    folder, pid = runner._job._folder, runner._job._child.pid
+    folder, pid = runner.job._folder, runner.job._child.pid
     qtbot.waitUntil(lambda: phase in seen, timeout=60_000)
     before = time.monotonic()
     runner.cancel()
@@ -171,6 +171,6 @@ def test_a_child_that_dies_is_noticed(qtbot, request_: Request, bundle: Bundle) 
     runner = PredictionRunner(start=start_job)
     runner.start(request_, bundle)
     with qtbot.waitSignal(runner.failed, timeout=20_000) as caught:
-        runner._job._child.kill()
+        runner.job._child.kill()
     assert "stopped before it was done" in caught.args[0]
     runner.stop()
