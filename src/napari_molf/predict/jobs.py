@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
+SAY_SECONDS = 0.25
+"""A phase says how far it is at most this often: every word repaints the window."""
 FILL_SECONDS = 0.2
 """The map that fills is drawn at most this often,"""
 FILL_SHARE = 0.05
@@ -83,6 +85,8 @@ class PredictionRunner(ChildWatcher):
         self._drawing_seconds = 0.0
         self._meter = RateMeter()
         self._progress: Progress | None = None
+        self._phase = ""
+        self._said_at = 0.0
         self._decoder = Newest(self)
         self._decoder.done.connect(self._on_filled)
         self._decoder.failed.connect(self._on_fill_failed)
@@ -92,7 +96,7 @@ class PredictionRunner(ChildWatcher):
         if self.running:
             raise RuntimeError("a prediction is being made already")
         self._bundle, self._score, self._filling = bundle, score, None
-        self._meter, self._progress = RateMeter(), None
+        self._meter, self._progress, self._phase = RateMeter(), None, ""
         self.watch(self._start(request))
 
     def stop(self) -> None:
@@ -121,9 +125,10 @@ class PredictionRunner(ChildWatcher):
                     self._filling.add(message.index, message.latents)
 
     def heard(self) -> None:
-        """Say how far it is, once a tick, and draw what has arrived."""
-        progress, self._progress = self._progress, None
-        if progress is not None:
+        """Say how far it is and draw what has arrived, neither more often than it is worth."""
+        progress, now = self._progress, time.monotonic()
+        if progress is not None and (progress.phase != self._phase or now - self._said_at >= SAY_SECONDS):
+            self._progress, self._phase, self._said_at = None, progress.phase, now
             self.progressed.emit(progress, self._meter.rate)
         self._fill()
 
