@@ -207,8 +207,8 @@ def first_steps(tour: Tour) -> None:
 
 def predict(tour: Tour) -> None:
     """A real section, a Hallmark and a gene; guidance moves and limits stay."""
+    from napari_molf.core.drawing import limits_of
     from napari_molf.core.scores import Score
-    from napari_molf.desk.view import limits_of
 
     tour.open(tour.section)
     tour.click(tour.dock.row.predict)

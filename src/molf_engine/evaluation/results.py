@@ -11,7 +11,7 @@ import json
 import re
 import zipfile
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -289,16 +289,6 @@ def load_result(path: Path | str) -> SectionResult:
 def load_results(folder: Path | str) -> list[SectionResult]:
     """Read all results of a folder, by file name.  Raises :class:`DataError` if one is damaged."""
     return [load_result(path) for path in sorted(Path(folder).glob(f"*{SUFFIX}")) if not path.name.startswith(".")]
-
-
-def of_one_panel(results: Iterable[SectionResult]) -> tuple[str, ...]:
-    """Genes of all results.  Raises :class:`DataError` if there is no result, or they are of different panels."""
-    panels = {result.genes for result in results}
-    if len(panels) != 1:
-        raise DataError(
-            f"Results of {len(panels)} panels of genes cannot be in one table." if panels else "There is no result yet."
-        )
-    return panels.pop()
 
 
 _PLAIN = tuple(part.name for part in fields(SectionResult) if part.name not in {"genes", "measured", "scales"})

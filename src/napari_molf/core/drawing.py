@@ -165,6 +165,17 @@ def diverging_colourmap() -> Any:
     return Colormap(DIVERGING, name="molf_difference", display_name="difference")
 
 
+def limits_of(layer: Any) -> tuple[float, float]:
+    """Colour limits of a map, drawn as an image or as points."""
+    low, high = layer.contrast_limits if hasattr(layer, "contrast_limits") else layer.face_contrast_limits
+    return float(low), float(high)
+
+
+def colormap_of(layer: Any) -> Any:
+    """Colour map of a map, drawn as an image or as points."""
+    return layer.colormap if hasattr(layer, "colormap") else layer.face_colormap
+
+
 def set_limits(layer: Any, limits: tuple[float, float]) -> None:
     """Set colour limits, first making room for them: napari clips limits to the range of its own slider."""
     if tuple(layer.contrast_limits) == tuple(limits):

@@ -7,19 +7,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_molf.core.compat import camera
+from napari_molf.core.drawing import limits_of
 from napari_molf.core.view_state import ViewState
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
-    from napari.layers import Layer
 
     from napari_molf.desk.presenter import Presenter
-
-
-def limits_of(layer: Layer) -> tuple[float, float]:
-    """Colour limits of a map, drawn as an image or as points."""
-    low, high = getattr(layer, "contrast_limits", None) or layer.face_contrast_limits
-    return float(low), float(high)
 
 
 def view_of(viewer: ViewerModel, presenter: Presenter) -> ViewState | None:

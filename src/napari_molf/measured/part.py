@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QFileDialog, QWidget
 
+from napari_molf.core.drawing import colormap_of, limits_of
 from napari_molf.core.maps import robust_limits
 from napari_molf.core.slide_layer import slide_info
 from napari_molf.desk.background import Newest, sentence
@@ -19,7 +20,7 @@ from napari_molf.measured.controls import Controls
 from napari_molf.measured.panel import NAME, AgreementPanel
 from napari_molf.measured.reading import Opened, Place, open_spots
 from napari_molf.measured.saving import save_table
-from napari_molf.measured.spot_layer import Discs, SpotLayer, colormap_of, limits_of
+from napari_molf.measured.spot_layer import Discs, SpotLayer
 from napari_molf.measured.words import absent_line, score_line, spots_line, training_line
 
 if TYPE_CHECKING:

@@ -147,14 +147,3 @@ class SpotLayer:
         layer = self.layer
         if layer is not None:
             self._viewer.layers.remove(layer)
-
-
-def limits_of(layer: Any) -> tuple[float, float]:
-    """Colour limits of a score layer, on a grid or of points."""
-    low, high = layer.contrast_limits if hasattr(layer, "contrast_limits") else layer.face_contrast_limits
-    return float(low), float(high)
-
-
-def colormap_of(layer: Any) -> Any:
-    """Colour map of a score layer, on a grid or of points."""
-    return layer.colormap if hasattr(layer, "colormap") else layer.face_colormap

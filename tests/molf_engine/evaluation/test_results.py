@@ -19,7 +19,6 @@ from molf_engine.evaluation.results import (
     load_results,
     measure_models,
     measure_section,
-    of_one_panel,
     save_result,
 )
 from molf_engine.genes import hallmark_sets
@@ -209,12 +208,6 @@ def test_a_panel_without_a_hallmark_gene_has_no_tiers() -> None:
     found = gene_sets(table)
     assert found.tiers is None
     assert found.index("Hallmark", "log1p").size == found.index("Low", "log1p").size == 0
-
-
-def test_one_table_has_one_panel(expression: Expression) -> None:
-    assert of_one_panel([measured(expression)]) == GENES
-    with pytest.raises(DataError, match="no result"):
-        of_one_panel([])
 
 
 def test_nobody_is_advised_to_load_a_pickle(tmp_path: Path) -> None:

@@ -11,9 +11,10 @@ from qtpy.QtCore import Qt
 from molf_engine.bundle.expert_names import names_file
 from napari_molf._reader import read_result
 from napari_molf._widget import PredictWidget
+from napari_molf.core.drawing import limits_of
 from napari_molf.core.layers import role_of
 from napari_molf.core.view_state import ViewState
-from napari_molf.desk.view import limits_of, view_of
+from napari_molf.desk.view import view_of
 from napari_molf.sessions.part import SessionPart, add_layer
 from tests.napari_molf.conftest import Tiny
 

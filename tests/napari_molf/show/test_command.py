@@ -52,7 +52,6 @@ def test_the_command_of_a_whole_slide_makes_the_same_values(run: Run, tmp_path: 
 def test_the_command_of_a_region_at_another_guidance_and_scale_makes_the_same_values(
     tiny: Tiny, tmp_path: Path
 ) -> None:
-    pytest.importorskip("molf_engine.regions")
     bundle = Bundle.load(tiny.bundle)
     region = np.array([[0.0, 0.0], [400.0, 0.0], [400.0, 500.0], [0.0, 500.0]])
     with open_slide(tiny.slide, 2.05) as slide:
